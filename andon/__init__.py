@@ -1,0 +1,1 @@
+"""Andon: a circuit breaker for AI automations, built on an event stream."""

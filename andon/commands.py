@@ -1,0 +1,121 @@
+"""What the monitor and people tell guards, what guards answer, and what is written down of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from andon.breaker import State
+from andon.events import Name, Timestamp
+
+EVIDENCE_MAX = 20
+"""How many event ids a reason carries at the most."""
+
+Issuer = Annotated[str, Field(pattern=r"^(monitor|user:.+)$")]
+Money = dict[str, float]
+"""Sums by currency."""
+
+
+class _Record(BaseModel):
+    """Read tolerantly, so that a newer writer does not stop an older reader."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    def to_json(self) -> bytes:
+        """The record value, UTF-8 JSON; the same bytes for the same content."""
+        return self.model_dump_json().encode()
+
+
+class Position(_Record):
+    """The place in the event log whose record brought this about."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Reason(_Record):
+    """Why a breaker moved. Without a rule (a person did it) only `text` is set."""
+
+    text: str
+    rule: str | None = None
+    rate: str | None = None
+    observed: float | None = None
+    bound: float | None = None
+    window_s: float | None = None
+    events: int | None = None
+    event_ids: list[str] = Field(default_factory=list, max_length=EVIDENCE_MAX)
+    group: dict[str, Any] | None = None
+    policy: str | None = None
+    policy_version: str | None = None
+    value: Money = Field(default_factory=dict, description="money moved within the window")
+
+
+class Command(_Record):
+    """The state a workflow's guards must obey from now on; the highest generation wins."""
+
+    command_id: str
+    workflow: Name
+    generation: Annotated[int, Field(ge=1)]
+    state: State
+    reason: Reason
+    issued_at: Timestamp
+    issued_by: Issuer
+    expires_at: Timestamp | None = None
+    permits: Annotated[int, Field(ge=0)] | None = None
+    signature: str | None = None
+    previous: State | None = Field(None, description="the state before this command")
+    source: Position | None = Field(None, description="the event that caused it, if one did")
+
+
+class Ack(_Record):
+    """A guard obeys `generation` since `applied_at`."""
+
+    workflow: Name
+    generation: int
+    guard: str
+    automation: str
+    applied_at: Timestamp
+    in_flight: Annotated[int, Field(ge=0)] = 0
+
+
+AuditKind = Literal["detection", "transition", "late", "ack", "leak"]
+
+
+class Audit(_Record):
+    """One line of the record that auditors read: what Andon saw or did, and why."""
+
+    audit_id: str
+    ts: Timestamp
+    kind: AuditKind
+    workflow: str
+    actor: str = "monitor"
+    state: State | None = None
+    previous: State | None = None
+    generation: int | None = None
+    mode: str | None = None
+    reason: Reason | None = None
+    events: int | None = Field(None, description="how many events this line stands for")
+    source: Position | None = None
+
+
+AlertKind = Literal["paused", "on_trial", "resumed", "would_pause"]
+
+
+class Alert(_Record):
+    """What a person on call is told. Every line a receiver shows is here; none has to ask back."""
+
+    alert_id: str
+    kind: AlertKind
+    workflow: str
+    generation: int
+    state: State
+    severity: Literal["critical", "error", "warning", "info"]
+    since: Timestamp
+    title: str
+    reason: Reason
+    issued_by: Issuer = "monitor"
+    resume: str = Field(description="the command that lets the workflow run again")
+    runbook: str | None = None
+    receivers: list[str] = Field(default_factory=list, description="empty: the default route")

@@ -1,0 +1,69 @@
+"""Every error that Andon raises on purpose, so that a caller can tell them from its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+
+class AndonError(Exception):
+    """Base of all errors raised by Andon."""
+
+
+class EventError(AndonError):
+    """A record that is no valid event; names the field and what is wrong with it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Problem(NamedTuple):
+    """One mistake in a file that a person wrote."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.message}"
+
+
+class PolicyError(AndonError):
+    """A policy file that cannot be used; `problems` holds every mistake, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class TransitionError(AndonError):
+    """A breaker was asked for a transition that its table does not have."""
+
+
+class BreakerOpen(AndonError):  # noqa: N818  the name that breaker libraries have taught people
+    """The workflow is paused: the action was refused and did not run."""
+
+    def __init__(
+        self, workflow: str, *, reason: str, since: datetime | None, resume: str, generation: int
+    ) -> None:
+        since_text = f" since {since.isoformat()}" if since else ""
+        super().__init__(f"workflow {workflow!r} is paused{since_text}: {reason}. {resume}")
+        self.workflow = workflow
+        self.reason = reason
+        self.since = since
+        self.resume = resume
+        self.generation = generation
+
+
+class LimitExceeded(AndonError):  # noqa: N818  reads as what happened, like BreakerOpen
+    """One action was larger than its policy allows, or not in its scope; it did not run."""
+
+    def __init__(self, workflow: str, *, field: str, reason: str) -> None:
+        super().__init__(f"workflow {workflow!r}: {field}: {reason}")
+        self.workflow = workflow
+        self.field = field
+        self.reason = reason

@@ -1,0 +1,215 @@
+"""The Execute event, version 1: what an automation did, or tried to do, to the world."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from andon.errors import EventError
+from andon.ids import uuid7
+
+AHEAD_MAX_S = 300
+"""How far `ts` may run ahead of the broker's append time."""
+
+
+class Capability(StrEnum):
+    """The six ways in which an automation changes the world."""
+
+    SEND = "send"
+    UPDATE = "update"
+    TRIGGER = "trigger"
+    TRANSACT = "transact"
+    NAVIGATE = "navigate"
+    LOOP = "loop"
+
+
+class Outcome(StrEnum):
+    """How the attempt ended; `denied` means refused before it changed anything."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    DENIED = "denied"
+
+
+class By(StrEnum):
+    """Who acted. Only `automation` counts as the workflow's own attempt."""
+
+    AUTOMATION = "automation"
+    HUMAN = "human"
+    SYSTEM = "system"
+
+
+class Mode(StrEnum):
+    """Whether the action was real. Only `live` counts in rates."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    SANDBOX = "sandbox"
+
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def parse_ts(text: object) -> datetime:
+    """RFC 3339 with an offset, to UTC; digits past the microsecond are dropped.
+
+    Raises:
+        ValueError: the text is no such time.
+    """
+    if isinstance(text, datetime):
+        if text.tzinfo is None:
+            raise ValueError("must carry an offset, as in 2026-01-31T08:00:00Z")
+        return text.astimezone(UTC)
+    if not isinstance(text, str) or not _RFC3339.fullmatch(text):
+        raise ValueError("must be RFC 3339 with an offset, as in 2026-01-31T08:00:00Z")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"is out of range: {error}") from None
+
+
+def format_ts(ts: datetime) -> str:
+    """RFC 3339 in UTC with a Z: milliseconds where that is exact, microseconds otherwise."""
+    precision = "microseconds" if ts.microsecond % 1000 else "milliseconds"
+    return ts.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+Timestamp = Annotated[
+    datetime,
+    BeforeValidator(parse_ts),
+    PlainSerializer(format_ts, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$")]
+
+
+class Event(BaseModel):
+    """One Execute action that was attempted, or one reversal of an earlier action."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+    event_id: Annotated[str, Field(min_length=1, max_length=128)] = Field(default_factory=uuid7)
+    ts: Timestamp
+    workflow: Name
+    automation: Name
+    capability: Annotated[Capability, Field(strict=False)]
+    action: Name
+    target: Annotated[str, Field(max_length=500)] | None = None
+    outcome: Annotated[Outcome, Field(strict=False)]
+    value: Annotated[float, Field(ge=0)] | None = None
+    currency: Currency | None = None
+    recipients: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    reverses: str | None = None
+    by: Annotated[By, Field(strict=False)] = By.AUTOMATION
+    mode: Annotated[Mode, Field(strict=False)] = Mode.LIVE
+    run: str | None = None
+    step: int | None = None
+    reason: str | None = None
+    decision: dict[str, Any] | None = None
+    traceparent: str | None = None
+    labels: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _value_has_a_currency(self) -> Event:
+        if self.value is not None and self.currency is None:
+            raise ValueError("currency: is required with value, as in USD")
+        return self
+
+    def to_json(self) -> bytes:
+        """The record value: UTF-8 JSON without the fields that are null or at their default."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class _WireEvent(Event):
+    """On the wire `event_id` is required; only the SDK may make one up."""
+
+    event_id: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def parse_event(
+    raw: bytes | None, *, key: bytes | None = None, append_ms: int | None = None
+) -> Event:
+    """Read one record: an event, or a structured CloudEvent that carries one as `data`.
+
+    Args:
+        raw: the record value, UTF-8 JSON.
+        key: the record key; must equal `workflow` where there is one.
+        append_ms: the broker's append time, Unix milliseconds, where there is one.
+
+    Raises:
+        EventError: names the field (`value` stands for the record as a whole) and the reason.
+    """
+    data = _json_object(raw)
+    if "specversion" in data:
+        data = _cloudevent_data(data)
+    try:
+        event = _WireEvent.model_validate(data)
+    except ValidationError as error:
+        raise _first_error(error) from None
+    if key is not None and key != event.workflow.encode():
+        raise EventError("workflow", f"must equal the record key {_shown(key)}")
+    if append_ms is not None and event.ts.timestamp() * 1000 - append_ms > AHEAD_MAX_S * 1000:
+        ahead = event.ts - datetime.fromtimestamp(append_ms / 1000, UTC)
+        raise EventError(
+            "ts", f"is {_seconds(ahead)} s ahead of the broker; {AHEAD_MAX_S} s is the most"
+        )
+    return event
+
+
+def _json_object(raw: bytes | None) -> dict[str, Any]:
+    if raw is None:
+        raise EventError("record", "has no value; an event is a JSON object")
+    try:
+        data = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise EventError("record", f"is not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        raise EventError("record", f"is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise EventError("record", f"must be a JSON object, not {type(data).__name__}")
+    return data
+
+
+def _cloudevent_data(envelope: dict[str, Any]) -> dict[str, Any]:
+    data = envelope.get("data")
+    if not isinstance(data, dict):
+        raise EventError("data", "of a CloudEvent must be the event as a JSON object")
+    return data
+
+
+def _first_error(error: ValidationError) -> EventError:
+    first = error.errors(include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        field, _, message = message.partition(": ")
+        return EventError(field, message)
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return EventError(field, "is required")
+    return EventError(field, f"{message[0].lower()}{message[1:]}, got {_shown(first['input'])}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _seconds(delta: timedelta) -> int:
+    return round(delta.total_seconds())

@@ -1,0 +1,22 @@
+"""Identifiers: UUIDv7 for what is new, UUIDv5 for what a replay must make again."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+
+_ANDON = uuid.uuid5(uuid.NAMESPACE_DNS, "andon.execute.events")
+
+
+def uuid7() -> str:
+    """A new UUIDv7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, then random bits."""
+    bits = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) | 7 << 76
+    bits = bits & ~(0x3 << 62) | 2 << 62
+    return str(uuid.UUID(int=bits))
+
+
+def derived_id(kind: str, *parts: object) -> str:
+    """The same id for the same parts, in every process and on every replay (UUIDv5)."""
+    return str(uuid.uuid5(_ANDON, "\x1f".join((kind, *map(str, parts)))))

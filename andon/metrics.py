@@ -1,0 +1,125 @@
+"""Every Prometheus metric of Andon, as data: the exporter, the dashboard and the docs read it here.
+
+Names follow Prometheus' rules: one prefix, base units, `_total` on counters. The label `workflow`
+is capped (see the exporter); beyond the cap it reads `other`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """One metric family. A counter's name carries `_total`; buckets belong to histograms."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_STATES = "0 CLOSED, 1 OPEN, 2 HALF_OPEN, 3 FORCED_OPEN, 4 METRICS_ONLY, 5 DISABLED."
+_RULE = ("workflow", "policy", "rule", "rate")
+
+MONITOR: tuple[Metric, ...] = (
+    Metric("andon_records_total", "counter", "Records read from the event topic.", ("partition",)),
+    Metric(
+        "andon_events_total",
+        "counter",
+        "Events by what became of them: counted, not_live, unwatched, late, duplicate, rejected.",
+        ("fate",),
+    ),
+    Metric("andon_dead_letters_total", "counter", "Records that were no valid event.", ("field",)),
+    Metric(
+        "andon_actions_total",
+        "counter",
+        "Live actions of automations, by their outcome.",
+        ("workflow", "outcome"),
+    ),
+    Metric(
+        "andon_money_total",
+        "counter",
+        "Money moved by successful live actions, in units of the currency.",
+        ("workflow", "currency"),
+    ),
+    Metric(
+        "andon_rule_observed", "gauge", "The rate as last evaluated, in the rule's unit.", _RULE
+    ),
+    Metric("andon_rule_bound", "gauge", "The rule's bound, in the rule's unit.", _RULE),
+    Metric(
+        "andon_breaker_state",
+        "gauge",
+        _STATES,
+        ("workflow",),
+    ),
+    Metric(
+        "andon_detections_total",
+        "counter",
+        "Bounds crossed (rising edges), by the policy's mode.",
+        ("workflow", "policy", "rule", "mode"),
+    ),
+    Metric(
+        "andon_trips_total", "counter", "Pauses by the monitor.", ("workflow", "policy", "rule")
+    ),
+    Metric("andon_commands_total", "counter", "Commands written, by state.", ("state",)),
+    Metric("andon_acks_total", "counter", "Acknowledgements by guards.", ("workflow",)),
+    Metric(
+        "andon_leaked_actions_total",
+        "counter",
+        "Successful actions that took effect after their workflow was paused.",
+        ("workflow",),
+    ),
+    Metric(
+        "andon_leaked_money_total",
+        "counter",
+        "Money moved after the pause, in units of the currency.",
+        ("workflow", "currency"),
+    ),
+    Metric(
+        "andon_alerts_total",
+        "counter",
+        "Deliveries to receivers, by result: delivered, retried, failed.",
+        ("receiver", "result"),
+    ),
+    Metric("andon_workflows", "gauge", "Workflows that the windows hold."),
+    Metric("andon_window_events", "gauge", "Events that the windows hold."),
+    Metric("andon_lag_records", "gauge", "Records not yet read, as last seen.", ("partition",)),
+    Metric(
+        "andon_batch_seconds",
+        "histogram",
+        "From a batch of raw records to its effects written.",
+        (),
+        _LATENCY_S,
+    ),
+    Metric("andon_last_batch_timestamp_seconds", "gauge", "When the last batch was finished."),
+)
+
+GUARD: tuple[Metric, ...] = (
+    Metric(
+        "andon_guard_actions_total",
+        "counter",
+        "Actions that asked this guard, by outcome: success, error, denied.",
+        ("workflow", "outcome"),
+    ),
+    Metric(
+        "andon_guard_events_total",
+        "counter",
+        "Events by what became of them: queued, sent, dropped, failed.",
+        ("workflow", "fate"),
+    ),
+    Metric("andon_guard_queued_events", "gauge", "Events that wait to be sent.", ("workflow",)),
+    Metric(
+        "andon_guard_state",
+        "gauge",
+        f"The state obeyed: {_STATES}",
+        ("workflow",),
+    ),
+    Metric(
+        "andon_guard_connected",
+        "gauge",
+        "1 while the guard hears commands, 0 while it does not.",
+        ("workflow",),
+    ),
+)
