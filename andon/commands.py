@@ -80,7 +80,7 @@ class Ack(_Record):
     in_flight: Annotated[int, Field(ge=0)] = 0
 
 
-AuditKind = Literal["detection", "transition", "late", "ack", "leak"]
+AuditKind = Literal["detection", "transition", "late", "ack", "leak", "delivery"]
 
 
 class Audit(_Record):
@@ -100,7 +100,7 @@ class Audit(_Record):
     source: Position | None = None
 
 
-AlertKind = Literal["paused", "on_trial", "resumed", "would_pause"]
+AlertKind = Literal["paused", "on_trial", "resumed", "would_pause", "test"]
 
 
 class Alert(_Record):
@@ -119,3 +119,4 @@ class Alert(_Record):
     resume: str = Field(description="the command that lets the workflow run again")
     runbook: str | None = None
     receivers: list[str] = Field(default_factory=list, description="empty: the default route")
+    note: str | None = Field(None, description="what the dispatcher has to add for the reader")

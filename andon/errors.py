@@ -32,12 +32,24 @@ class Problem(NamedTuple):
         return f"{self.file}:{self.line}: {self.field}: {self.message}"
 
 
-class PolicyError(AndonError):
-    """A policy file that cannot be used; `problems` holds every mistake, not only the first."""
+class FileError(AndonError):
+    """A file that cannot be used; `problems` holds every mistake, not only the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class PolicyError(FileError):
+    """A policy file that cannot be used."""
+
+
+class ReceiversError(FileError):
+    """A receivers file that cannot be used."""
+
+
+class BrokerError(AndonError):
+    """The broker could not be reached, or lacks a topic that is needed; says what to do."""
 
 
 class TransitionError(AndonError):

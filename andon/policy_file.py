@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from andon.errors import PolicyError, Problem
+from andon import yaml_lines
+from andon.errors import PolicyError
 from andon.policy import (
     Alerting,
     Limit,
@@ -24,15 +19,12 @@ from andon.policy import (
     Where,
 )
 
-Path_ = tuple[str | int, ...]
-
-_KNOWN = sorted(
-    {"version", "policies"}
-    | {
-        field.alias or name
-        for model in (Policy, Match, Rule, Where, Limit, Scope, Recover, Trial, Alerting)
-        for name, field in model.model_fields.items()
-    }
+_FORMAT = yaml_lines.Format(
+    PolicyError,
+    yaml_lines.field_names(
+        PolicyBook, Policy, Match, Rule, Where, Limit, Scope, Recover, Trial, Alerting
+    ),
+    "`version: 1` and `policies:`",
 )
 
 
@@ -42,89 +34,9 @@ def load_policies(path: str | Path) -> PolicyBook:
     Raises:
         PolicyError: with every mistake found: file, line, field, and what to do about it.
     """
-    file = str(path)
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError([Problem(file, 1, "file", f"cannot be read: {error}")]) from None
-    return parse_policies(text, file)
+    return yaml_lines.load(path, PolicyBook, _FORMAT)
 
 
 def parse_policies(text: str, file: str = "policy") -> PolicyBook:
     """The same for a text; `file` is the name that problems carry."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = getattr(error, "problem", None) or str(error)
-        line = mark.line + 1 if mark else 1
-        raise PolicyError([Problem(file, line, "file", f"is not YAML: {message}")]) from None
-    lines: dict[Path_, int] = {}
-    problems = [
-        Problem(file, line, field, "stands twice; keep one of the two")
-        for line, field in _walk(root, (), lines)
-    ]
-    if not isinstance(data, dict):
-        problems.append(Problem(file, 1, "file", "must start with `version: 1` and `policies:`"))
-        raise PolicyError(problems)
-    try:
-        book = PolicyBook.model_validate(data)
-    except ValidationError as error:
-        for entry in error.errors(include_url=False):
-            problems += _problems(file, lines, dict(entry))
-        raise PolicyError(sorted(set(problems), key=lambda problem: problem.line)) from None
-    if problems:
-        raise PolicyError(problems)
-    return book
-
-
-def _walk(node: Any, at: Path_, lines: dict[Path_, int]) -> Iterator[tuple[int, str]]:
-    """Fill `lines` with the line of every path; yield keys that stand twice in one mapping."""
-    if node is None:
-        return
-    lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _walk(item, (*at, index), lines)
-    elif isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                yield line, _field((*at, key.value))
-            seen.add(key.value)
-            lines[(*at, key.value)] = line
-            yield from _walk(value, (*at, key.value), lines)
-
-
-def _problems(file: str, lines: dict[Path_, int], entry: dict[str, Any]) -> Iterator[Problem]:
-    at: Path_ = tuple(entry["loc"])
-    if entry["type"] == "value_error" and isinstance(entry["input"], dict):
-        # A check across fields names its field itself: `field: what to do`, one a line.
-        for text in entry["msg"].removeprefix("Value error, ").split("\n"):
-            field, _, message = text.partition(": ")
-            yield Problem(file, _line(lines, (*at, field)), _field((*at, field)), message)
-        return
-    yield Problem(file, _line(lines, at), _field(at), _message(entry))
-
-
-def _message(entry: dict[str, Any]) -> str:
-    if entry["type"] == "missing":
-        return "is required"
-    if entry["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(entry["loc"][-1]), _KNOWN, n=1)
-        return "is not a known field" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]}, got {entry['input']!r}"
-
-
-def _field(at: Path_) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in at)
-    return text.removeprefix(".") or "file"
-
-
-def _line(lines: dict[Path_, int], at: Path_) -> int:
-    while at and at not in lines:
-        at = at[:-1]
-    return lines.get(at, 1)
+    return yaml_lines.parse(text, file, PolicyBook, _FORMAT)
