@@ -1,0 +1,53 @@
+# Each target sets up .venv by itself, from hashed pins, and only when something changed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint bench lock clean
+
+demo: $(READY)
+	$(BIN)/andon demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+# Writes the pins anew after a change of pyproject.toml; `make lock UPGRADE=--upgrade` takes newer ones.
+lock: COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+	--no-emit-index-url --no-emit-find-links --annotation-style line --custom-compile-command "make lock"
+lock: $(BIN)/uv
+	$(COMPILE) --group pyproject.toml:setup -o requirements/setup.lock
+	$(COMPILE) pyproject.toml --extra server --group build -o requirements/server.lock
+	$(COMPILE) pyproject.toml --all-extras --group dev -c requirements/server.lock -o requirements/dev.lock
+
+clean:
+	rm -rf .venv .andon build dist .*_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# uv installs in seconds what takes pip half a minute; pip is there for machines whose package
+# index is known to pip alone.
+$(READY): pyproject.toml requirements/dev.lock | $(BIN)/uv
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.lock \
+	  || $(BIN)/python -m pip install -q --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/uv:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 none; do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break; \
+	done; \
+	if [ "$$python" = none ]; then \
+	  echo "Andon needs Python 3.11, 3.12 or 3.13. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up .venv with $$("$$python" --version), once."; \
+	"$$python" -m venv --clear .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/setup.lock
