@@ -1,0 +1,218 @@
+"""The contract by brute force: every window is summed afresh at every event.
+
+Independent of `detectors`; only the models that parse events and policies are shared. What the
+contract leaves open is read as the comments say.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from andon.errors import EventError
+from andon.events import Event, format_ts, parse_event
+from andon.policy import Policy, PolicyBook, Rule
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = 1_000_000
+Part = int | Decimal | None
+Group = tuple[Any, ...]
+
+
+class Row(NamedTuple):
+    """What an event adds to the numerator and the denominator of one rule.
+
+    None: it is not in that set.
+    """
+
+    t: int  # microseconds
+    event_id: str
+    top: Part
+    base: Part
+
+
+@dataclass
+class Track:
+    """What was seen of one workflow under one policy."""
+
+    policy: Policy
+    newest: float = float("-inf")
+    by_id: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    reversed_ids: set[str] = field(default_factory=set)
+    rows: dict[tuple[str, Group], list[Row]] = field(default_factory=lambda: defaultdict(list))
+    crossed: set[tuple[str, Group]] = field(default_factory=set)
+
+
+def replay(book: PolicyBook, lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """All rising edges of a log; lines that are no events are passed over."""
+    reference = Reference(book)
+    return [edge for event in parsed(lines) for edge in reference.feed(event)]
+
+
+def parsed(lines: Iterable[bytes]) -> Iterator[Event]:
+    for line in lines:
+        try:
+            yield parse_event(line)
+        except EventError:
+            continue
+
+
+class Reference:
+    """Takes one event at a time and answers with the rules that it made cross."""
+
+    def __init__(self, book: PolicyBook) -> None:
+        self.book = book
+        self.tracks: dict[tuple[str, str], Track] = {}
+        self.newest: dict[str, int] = {}  # by workflow
+
+    def feed(self, event: Event) -> list[dict[str, Any]]:
+        place = self.book.find(event.workflow, event.automation, event.capability)
+        policy = None if place is None else self.book.policies[place]
+        if event.mode != "live" or policy is None or policy.mode == "off" or not policy.rules:
+            return []
+        track = self.tracks.setdefault((event.workflow, policy.name), Track(policy))
+        t, longest = micros(event.ts), policy.longest_window_s * SECOND
+        late = self.newest.get(event.workflow, t) - t > longest
+        copies = track.by_id[event.event_id]
+        if late or any(abs(t - micros(copy.ts)) < longest for copy in copies):
+            return []
+        self.newest[event.workflow] = max(t, self.newest.get(event.workflow, t))
+        keep(track, event)
+        return [edge for rule in policy.rules for edge in evaluate(track, rule, event)]
+
+
+def keep(track: Track, event: Event) -> None:
+    t = micros(event.ts)
+    track.newest = max(t, track.newest)
+    track.by_id[event.event_id].append(event)
+    if event.reverses is not None and event.outcome == "success":
+        track.reversed_ids.add(event.reverses)
+    for rule in track.policy.rules:
+        top, base = parts(rule, event)
+        if (top, base) != (None, None):
+            rows = track.rows[rule.name, group_of(rule, event)]
+            insort(rows, Row(t, event.event_id, top, base), key=lambda row: row.t)
+
+
+def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]:
+    """The rule at this event, if the rule counts it: its rising edge or nothing."""
+    group = counted_in(track, rule, event)
+    if group is None:
+        return
+    rows, t = track.rows[rule.name, group], micros(event.ts)
+    start = bisect_right(rows, t - rule.over * SECOND, key=lambda row: row.t)
+    end = bisect_right(rows, t, key=lambda row: row.t)
+    observed, events, enough = measure(track, rule, rows[start:end])
+    over = observed > rule.above if rule.above is not None else observed >= rule.bound
+    before = (rule.name, group) in track.crossed
+    if not (enough and over):
+        track.crossed.discard((rule.name, group))
+        return
+    track.crossed.add((rule.name, group))
+    if not before:
+        yield {
+            "ts": format_ts(event.ts),
+            "event_id": event.event_id,
+            "workflow": event.workflow,
+            "policy": track.policy.name,
+            "rule": rule.name,
+            "rate": str(rule.rate),
+            "group": dict(zip(group_fields(rule), group, strict=True)) or None,
+            "observed": observed,
+            "bound": rule.bound,
+            "events": events,
+            "window_s": rule.over,
+            "mode": track.policy.mode,
+        }
+
+
+def counted_in(track: Track, rule: Rule, event: Event) -> Group | None:
+    """The group whose rate this event changes; None: the rule does not count it."""
+    if by_cohort(rule) and event.reverses is not None:
+        # A reversal changes the share of the group that its action is in, while it is held.
+        held_from = track.newest - 2 * track.policy.longest_window_s * SECOND
+        for action in reversed(track.by_id[event.reverses]):
+            if micros(action.ts) > held_from and parts(rule, action) != (None, None):
+                return group_of(rule, action)
+        return group_of(rule, event) if passes(rule, event) else None
+    return None if parts(rule, event) == (None, None) else group_of(rule, event)
+
+
+def measure(track: Track, rule: Rule, window: list[Row]) -> tuple[float, int, bool]:
+    """The rate, its number of events, and whether these are enough to tell."""
+    if rule.rate not in ("error", "denied", "reversal"):
+        return float(sum(row.top or 0 for row in window)), len(window), True
+    base = [row.base for row in window if row.base is not None]
+    if by_cohort(rule):
+        top = [row.base for row in window if row.base and row.event_id in track.reversed_ids]
+    else:
+        top = [row.top for row in window if row.top is not None]
+    if len(base) < rule.min or sum(base) == 0:
+        return 0.0, len(base), False
+    return float(Decimal(sum(top)) / sum(base)), len(base), True
+
+
+def by_cohort(rule: Rule) -> bool:
+    return rule.rate == "reversal" and rule.attribute == "cohort"
+
+
+def parts(rule: Rule, event: Event) -> tuple[Part, Part]:
+    """What the event adds to the rule's numerator and denominator, before any reversal."""
+    by_value = rule.rate == "value" or rule.weigh == "value"
+    if not passes(rule, event) or (by_value and event.currency != rule.currency):
+        return None, None
+    amount = Decimal(repr(event.value or 0))
+    # The automation's own attempts, unless the rule asks for somebody else's.
+    own = rule.where.by is not None or event.by == "automation"
+    success, reverses = event.outcome == "success", event.reverses is not None
+    if rule.rate == "reversal":
+        weight = amount if rule.weigh == "value" else 1
+        top = weight if reverses and rule.attribute == "arrival" else None
+        return top, (weight if own and success and not reverses else None)
+    if not own:
+        return None, None
+    if rule.rate == "error":
+        return (None, None) if event.outcome == "denied" else (int(event.outcome == "error"), 1)
+    if rule.rate == "denied":
+        return int(event.outcome == "denied"), 1
+    if rule.rate == "steps":
+        return (None if event.run is None else 1), None
+    if rule.rate == "volume" and rule.where.outcome is not None:
+        success = True
+    if not success:
+        return None, None
+    if rule.rate == "volume":
+        return (1 if rule.of == "events" else event.recipients or 0), None
+    return (amount if rule.rate == "value" else 1), None
+
+
+def group_fields(rule: Rule) -> tuple[str, ...]:
+    """The fields whose values an event's group shares."""
+    own = {"duplicate": rule.same, "steps": ("run",)}.get(rule.rate, ())
+    return tuple(dict.fromkeys((*([rule.per] if rule.per else []), *own)))
+
+
+def group_of(rule: Rule, event: Event) -> Group:
+    return tuple(getattr(event, name) for name in group_fields(rule))
+
+
+def passes(rule: Rule, event: Event) -> bool:
+    """Globs or exact values; a field that is null matches neither."""
+    return all(
+        globs is None
+        or (
+            (value := getattr(event, name)) is not None
+            and any(value == glob or fnmatchcase(value, glob) for glob in globs)
+        )
+        for name, globs in rule.where
+    )
+
+
+def micros(ts: datetime) -> int:
+    return (ts - EPOCH) // timedelta(microseconds=1)
