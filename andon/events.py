@@ -25,6 +25,9 @@ from andon.ids import uuid7
 AHEAD_MAX_S = 300
 """How far `ts` may run ahead of the broker's append time."""
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 class Capability(StrEnum):
     """The six ways in which an automation changes the world."""
@@ -62,7 +65,8 @@ class Mode(StrEnum):
 
 
 _RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
+    r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
 
 
@@ -133,14 +137,8 @@ class Event(BaseModel):
         return self
 
     def to_json(self) -> bytes:
-        """The record value: UTF-8 JSON without the fields that are null or at their default."""
+        """The record value: UTF-8 JSON without the fields that are null."""
         return self.model_dump_json(exclude_none=True).encode()
-
-
-class _WireEvent(Event):
-    """On the wire `event_id` is required; only the SDK may make one up."""
-
-    event_id: Annotated[str, Field(min_length=1, max_length=128)]
 
 
 def parse_event(
@@ -154,37 +152,51 @@ def parse_event(
         append_ms: the broker's append time, Unix milliseconds, where there is one.
 
     Raises:
-        EventError: names the field (`value` stands for the record as a whole) and the reason.
+        EventError: names the field (`record` stands for the record as a whole) and the reason.
     """
-    data = _json_object(raw)
+    data, constants = _json_object(raw)
     if "specversion" in data:
         data = _cloudevent_data(data)
+    if "event_id" not in data:  # only the SDK may make one up
+        raise EventError("event_id", "is required")
     try:
-        event = _WireEvent.model_validate(data)
+        event = Event.model_validate(data)
     except ValidationError as error:
         raise _first_error(error) from None
+    if constants:
+        raise EventError("record", f"is not JSON: {constants[0]} is no number in it")
     if key is not None and key != event.workflow.encode():
         raise EventError("workflow", f"must equal the record key {_shown(key)}")
-    if append_ms is not None and event.ts.timestamp() * 1000 - append_ms > AHEAD_MAX_S * 1000:
-        ahead = event.ts - datetime.fromtimestamp(append_ms / 1000, UTC)
-        raise EventError(
-            "ts", f"is {_seconds(ahead)} s ahead of the broker; {AHEAD_MAX_S} s is the most"
-        )
+    if append_ms is not None:
+        ahead_us = (event.ts - _EPOCH) // _MICROSECOND - append_ms * 1000
+        if ahead_us > AHEAD_MAX_S * 1_000_000:
+            ahead = f"is {ahead_us / 1_000_000:.1f} s ahead of the broker"
+            raise EventError("ts", f"{ahead}; {AHEAD_MAX_S} s is the most")
     return event
 
 
-def _json_object(raw: bytes | None) -> dict[str, Any]:
+def _json_object(raw: bytes | None) -> tuple[dict[str, Any], list[str]]:
+    """The object, and the constants (NaN, Infinity) in it that Python reads but JSON forbids.
+
+    They are told after the model's own checks, so that a field that holds one is named.
+    """
+    constants: list[str] = []
+
+    def keep(name: str) -> float:
+        constants.append(name)
+        return float(name)
+
     if raw is None:
         raise EventError("record", "has no value; an event is a JSON object")
     try:
-        data = json.loads(raw.decode("utf-8"))
+        data = json.loads(raw.decode("utf-8"), parse_constant=keep)
     except UnicodeDecodeError as error:
         raise EventError("record", f"is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         raise EventError("record", f"is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise EventError("record", f"must be a JSON object, not {type(data).__name__}")
-    return data
+    return data, constants
 
 
 def _cloudevent_data(envelope: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +221,3 @@ def _first_error(error: ValidationError) -> EventError:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _seconds(delta: timedelta) -> int:
-    return round(delta.total_seconds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -19,4 +20,4 @@ def uuid7() -> str:
 
 def derived_id(kind: str, *parts: object) -> str:
     """The same id for the same parts, in every process and on every replay (UUIDv5)."""
-    return str(uuid.uuid5(_ANDON, "\x1f".join((kind, *map(str, parts)))))
+    return str(uuid.uuid5(_ANDON, json.dumps([kind, *map(str, parts)])))
