@@ -1,0 +1,111 @@
+"""A bound was crossed: what the windows saw, in the words of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from andon.commands import EVIDENCE_MAX, Reason
+from andon.policy import SHARES, Policy, Rate, Rule, format_duration
+from detectors.columns import Columns, group_values
+from detectors.plan import Compiled
+from detectors.state import NONE
+from detectors.windows import Edge
+
+
+class Detection(NamedTuple):
+    """A rising edge of one rule; `report` gives the fields of the backtest's output."""
+
+    index: int  # of the event, in its batch
+    ts_us: int
+    ts: str
+    event_id: str
+    workflow: str
+    policy: Policy
+    rule: Rule
+    group: dict[str, Any] | None
+    observed: float
+    events: int
+    event_ids: tuple[str, ...]
+    money: dict[str, float]  # moved within the window, by currency
+
+    def report(self) -> dict[str, Any]:
+        """One line of the backtest's output."""
+        return {
+            "ts": self.ts,
+            "event_id": self.event_id,
+            "workflow": self.workflow,
+            "policy": self.policy.name,
+            "rule": self.rule.name,
+            "rate": self.rule.rate.value,
+            "group": self.group,
+            "observed": self.observed,
+            "bound": self.rule.bound,
+            "events": self.events,
+            "window_s": self.rule.over,
+            "mode": self.policy.mode,
+        }
+
+    def reason(self) -> Reason:
+        """Why a breaker moves on it."""
+        return Reason(
+            text=describe(self.rule, self.observed, self.group),
+            rule=self.rule.name,
+            rate=self.rule.rate.value,
+            observed=self.observed,
+            bound=self.rule.bound,
+            window_s=self.rule.over,
+            events=self.events,
+            event_ids=list(self.event_ids),
+            group=self.group,
+            policy=self.policy.name,
+            policy_version=self.policy.version,
+            value=self.money,
+        )
+
+
+def describe(rule: Rule, observed: float, group: dict[str, Any] | None = None) -> str:
+    """One line for people: `reversal 7.1% over 24h, above 5%`."""
+    how = "above" if rule.above is not None else "at least"
+    where = "".join(f", {field} {value}" for field, value in (group or {}).items())
+    return (
+        f"{rule.rate.value} {amount(rule, observed)} over {format_duration(rule.over)}, "
+        f"{how} {amount(rule, rule.bound)}{where}"
+    )
+
+
+def amount(rule: Rule, number: float) -> str:
+    """A rate in its unit: a share, money, recipients or a count."""
+    if rule.rate in SHARES:
+        return f"{number * 100:.3g}%"
+    if rule.rate is Rate.VALUE:
+        return f"{number:,.2f} {rule.currency}"
+    unit = " recipients" if rule.of == "recipients" else ""
+    return f"{number:,.0f}{unit}"
+
+
+def detection_of(
+    compiled: Compiled, edge: Edge, columns: Columns, currency: str, event_ids: Sequence[str]
+) -> Detection:
+    """A rising edge with everything that people ask about it."""
+    event, rule = columns.events[edge.event], compiled.rules[edge.rule]
+    policy = int(columns.policy[edge.event])
+    column = int(compiled.plan.group[edge.rule])
+    group = None
+    if column != NONE:
+        group = group_values(event, compiled.policies[policy].groups[column])
+    return Detection(
+        index=edge.event,
+        ts_us=int(columns.batch.time[edge.event]),
+        ts=event.ts,
+        event_id=event.event_id,
+        workflow=event.workflow,
+        policy=compiled.policies[policy].policy,
+        rule=rule,
+        group=group,
+        observed=edge.observed,
+        events=edge.events,
+        # The event that tipped the scale comes first.
+        event_ids=tuple(dict.fromkeys((event.event_id, *event_ids)))[:EVIDENCE_MAX],
+        money={currency: edge.money} if currency else {},
+    )

@@ -1,0 +1,166 @@
+"""What has to be done about a batch, as data: every command, audit line and alert.
+
+Ids are derived from what caused them, so that a replay writes the same records again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from andon.breaker import Breaker, Cause, State
+from andon.commands import Alert, AlertKind, Audit, Command, Reason
+from andon.ids import derived_id
+from andon.policy import Policy
+from detectors.columns import Columns, Rejected
+from detectors.detections import Detection
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_ALERTS: dict[State, AlertKind] = {
+    State.OPEN: "paused",
+    State.FORCED_OPEN: "paused",
+    State.HALF_OPEN: "on_trial",
+    State.CLOSED: "resumed",
+}
+
+
+class Effects(NamedTuple):
+    """Records to write, each list in order."""
+
+    commands: list[Command]
+    audits: list[Audit]
+    alerts: list[Alert]
+    rejected: list[Rejected]
+    detections: list[Detection]
+
+    @classmethod
+    def none(cls) -> Effects:
+        """Nothing to do yet."""
+        return cls([], [], [], [], [])
+
+
+class Move(NamedTuple):
+    """One step of a breaker, and the event of the batch that brought it about."""
+
+    columns: Columns
+    index: int
+    before: Breaker
+    after: Breaker
+    cause: Cause
+    policy: Policy
+    reason: Reason
+
+    @property
+    def workflow(self) -> str:
+        """Whose breaker it is."""
+        return self.columns.events[self.index].workflow
+
+    @property
+    def ts(self) -> datetime:
+        """When the event took effect."""
+        return moment(int(self.columns.batch.time[self.index]))
+
+    def id(self, kind: str) -> str:
+        """The same for the same step, on every replay."""
+        event_id = self.columns.events[self.index].event_id
+        return derived_id(kind, self.workflow, self.after.generation, self.cause, event_id)
+
+
+def write_down(effects: Effects, move: Move) -> None:
+    """Tell the guards, the auditors and the people."""
+    effects.commands.append(_command(move))
+    effects.audits.append(_transition(move))
+    effects.alerts.append(_alert(move))
+
+
+def _command(move: Move) -> Command:
+    on_trial = move.after.state is State.HALF_OPEN
+    return Command(
+        command_id=move.id("command"),
+        workflow=move.workflow,
+        generation=move.after.generation,
+        state=move.after.state,
+        reason=move.reason,
+        issued_at=move.ts,
+        issued_by="monitor",
+        permits=move.policy.recover.trial.permits if on_trial else None,
+        previous=move.before.state,
+        source=move.columns.source(move.index),
+    )
+
+
+def _transition(move: Move) -> Audit:
+    return Audit(
+        audit_id=move.id("audit"),
+        ts=move.ts,
+        kind="transition",
+        workflow=move.workflow,
+        state=move.after.state,
+        previous=move.before.state,
+        generation=move.after.generation,
+        mode=move.policy.mode,
+        reason=move.reason,
+        source=move.columns.source(move.index),
+    )
+
+
+def _alert(move: Move) -> Alert:
+    kind = _ALERTS[move.after.state]
+    alerting = move.policy.alert
+    return Alert(
+        alert_id=move.id("alert"),
+        kind=kind,
+        workflow=move.workflow,
+        generation=move.after.generation,
+        state=move.after.state,
+        severity=alerting.severity if kind == "paused" else "info",
+        since=move.ts,
+        title=f"{move.workflow} is {move.after.state.label.lower()}: {move.reason.text}"[:150],
+        reason=move.reason,
+        resume=resume_command(move.workflow),
+        runbook=alerting.runbook,
+        receivers=list(alerting.receivers),
+    )
+
+
+def detected(detection: Detection, columns: Columns, generation: int) -> Audit:
+    """The audit line of a detection, whether or not it pauses anything."""
+    return Audit(
+        audit_id=derived_id(
+            "detection",
+            *(detection.workflow, detection.policy.name, detection.rule.name, detection.event_id),
+        ),
+        ts=moment(detection.ts_us),
+        kind="detection",
+        workflow=detection.workflow,
+        generation=generation,
+        mode=detection.policy.mode,
+        reason=detection.reason(),
+        events=detection.events,
+        source=columns.source(detection.index),
+    )
+
+
+def noted(kind: Literal["late", "leak"], columns: Columns, index: int, text: str) -> Audit:
+    """The audit line of one event that was late, or that ran while its workflow was paused."""
+    event = columns.events[index]
+    return Audit(
+        audit_id=derived_id(kind, event.workflow, event.event_id),
+        ts=moment(int(columns.batch.time[index])),
+        kind=kind,
+        workflow=event.workflow,
+        reason=Reason(text=text, event_ids=[event.event_id]),
+        events=1,
+        source=columns.source(index),
+    )
+
+
+def resume_command(workflow: str) -> str:
+    """What a person types to let the workflow run again."""
+    return f'andon reset {workflow} --reason "..."'
+
+
+def moment(ts_us: int) -> datetime:
+    """So many microseconds after 1970 began."""
+    return _EPOCH + timedelta(microseconds=ts_us)

@@ -1,0 +1,88 @@
+"""The heart: raw records of one partition in, what has to be done about them out.
+
+decode -> windows and rules -> breaker -> effects. No clock and no network: time is the events'
+own, so that live, shadow, backtest and demo decide alike and a replay decides the same again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.commands import Command
+from detectors.columns import Columns, Decoder, Records
+from detectors.detections import Detection, detection_of
+from detectors.effects import Effects, detected, noted
+from detectors.kernel import LATE
+from detectors.plan import MICRO, Compiled
+from detectors.recent import Recent
+from detectors.standings import Standings
+from detectors.windows import Edge, Windows
+
+
+class Taken(NamedTuple):
+    """A batch after it was judged."""
+
+    columns: Columns
+    fates: NDArray[np.int8]  # one of kernel.COUNTED, LATE, DUPLICATE, BLOCKED an event
+    effects: Effects
+
+
+class Line:
+    """One partition's events, from bytes to decisions."""
+
+    def __init__(self, compiled: Compiled, *, latch: bool = False) -> None:
+        """With `latch` the events of a paused workflow count as not executed: a simulation."""
+        self.windows = Windows(compiled)
+        self.standings = Standings(compiled.book)
+        self._compiled = compiled
+        self._decoder = Decoder(compiled, self.windows)
+        self._recent = Recent()
+        self._latch = latch
+
+    def take(self, records: Records) -> Taken:
+        """Judge records in log order. Where the log was cut into batches changes nothing."""
+        columns = self._decoder.read(records)
+        taken = Taken(columns, np.zeros(len(columns.events), np.int8), Effects.none())
+        taken.effects.rejected.extend(columns.rejected)
+        start = 0
+        while start < len(columns.events):
+            start = self._stretch(taken, start)
+        return taken
+
+    def obey(self, command: Command) -> None:
+        """A person has moved a breaker: from here on it stands there, and old events are past."""
+        if self.standings.obey(command) and not command.state.refuses:
+            self.windows.forgive(command.workflow, round(command.issued_at.timestamp() * MICRO))
+
+    def _stretch(self, taken: Taken, start: int) -> int:
+        """Judge events up to the next one that moves a breaker; the index after it."""
+        columns, fates, effects = taken
+        due = self.standings.next_due(columns, start)
+        if due == start:
+            self.standings.wake(columns, start, effects)
+            before_us = int(columns.batch.time[start]) - 1
+            self.windows.forgive(columns.events[start].workflow, before_us)
+            due = self.standings.next_due(columns, start)
+        if self._latch:
+            self.standings.block(columns, fates, start)
+        end, edges = self.windows.take(columns.batch, fates, range(start, due), stop=True)
+        span = range(start, end)
+        self._recent.add(
+            columns.batch.ident[start:end], [event.event_id for event in columns.events[start:end]]
+        )
+        for index in np.flatnonzero(fates[start:end] == LATE) + start:
+            effects.audits.append(noted("late", columns, int(index), "too late for any window"))
+        detections = [self._detection(edge, columns) for edge in edges]
+        for detection in detections:
+            generation = self.standings.of(detection.workflow).generation
+            effects.detections.append(detection)
+            effects.audits.append(detected(detection, columns, generation))
+        self.standings.follow(columns, fates, span, detections, effects)
+        return end
+
+    def _detection(self, edge: Edge, columns: Columns) -> Detection:
+        currency = self._decoder.currencies[edge.currency]
+        return detection_of(self._compiled, edge, columns, currency, self._recent.find(edge.idents))

@@ -1,0 +1,157 @@
+"""Where each workflow stands: its breaker, since when, and what went on meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.breaker import Breaker, Cause, State
+from andon.commands import Command, Reason
+from andon.policy import Policy, PolicyBook, format_duration
+from detectors.columns import NOT_LIVE, Columns
+from detectors.detections import Detection
+from detectors.effects import Effects, Move, noted, write_down
+from detectors.flags import AUTOMATION, SUCCESS
+from detectors.kernel import BLOCKED, COUNTED
+from detectors.plan import MICRO
+from detectors.state import NONE
+
+_DONE = SUCCESS | AUTOMATION
+
+
+@dataclass(slots=True)
+class Standing:
+    """One workflow that is not, or was not always, simply running."""
+
+    breaker: Breaker
+    since_us: int
+    policy: Policy | None
+    passed: int = 0  # good actions of this trial
+    leaked_actions: int = 0  # executed although paused
+    leaked_money: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def due_us(self) -> int | None:
+        """When a paused workflow may be tried again; None when only a person may say so."""
+        if self.breaker.state is not State.OPEN or self.policy is None:
+            return None
+        after = self.policy.recover.after
+        return None if after is None else self.since_us + after * MICRO
+
+
+class Standings:
+    """The breakers of a partition's workflows. One that never moved has no entry."""
+
+    def __init__(self, book: PolicyBook) -> None:
+        self._policies = book.policies
+        self.all: dict[str, Standing] = {}
+        self._held: set[str] = set()  # those that are not CLOSED
+
+    def of(self, workflow: str) -> Breaker:
+        """The workflow's breaker."""
+        standing = self.all.get(workflow)
+        return standing.breaker if standing else Breaker()
+
+    def next_due(self, columns: Columns, start: int) -> int:
+        """The first event from `start` on at which a paused workflow goes on trial, or n."""
+        dues = {name: self.all[name].due_us for name in self._held}
+        if any(due is not None for due in dues.values()):
+            for index in range(start, len(columns.events)):
+                due = dues.get(columns.events[index].workflow)
+                if due is not None and columns.batch.time[index] >= due:
+                    return index
+        return len(columns.events)
+
+    def wake(self, columns: Columns, index: int, effects: Effects) -> None:
+        """The wait of this event's workflow is over: it goes on trial."""
+        standing = self.all[columns.events[index].workflow]
+        assert standing.policy is not None
+        waited = format_duration(standing.policy.recover.after or 0)
+        self._move(columns, index, Cause.WAITED, Reason(text=f"paused for {waited}"), effects)
+
+    def block(self, columns: Columns, fates: NDArray[np.int8], start: int) -> None:
+        """Take events of paused workflows out of the batch, as if guards had refused them."""
+        paused = {name for name in self._held if self.all[name].breaker.state.refuses}
+        for index in range(start, len(columns.events)) if paused else ():
+            if columns.events[index].workflow in paused:
+                columns.batch.stream[index] = NONE
+                fates[index] = BLOCKED
+
+    def follow(
+        self,
+        columns: Columns,
+        fates: NDArray[np.int8],
+        span: range,
+        detections: list[Detection],
+        effects: Effects,
+    ) -> None:
+        """Step the breakers through a span of events; detections belong to its last one."""
+        for index in span if self._held else ():
+            if columns.events[index].workflow not in self._held or index == span[-1]:
+                continue
+            self._count(columns, fates, index, effects)
+        for detection in detections:
+            self._trip(columns, span[-1], detection, effects)
+        if span and columns.events[span[-1]].workflow in self._held:
+            self._count(columns, fates, span[-1], effects)
+
+    def obey(self, command: Command) -> bool:
+        """Take over a state that a person commanded; False when it is not news."""
+        if command.generation <= self.of(command.workflow).generation:
+            return False
+        since_us = round(command.issued_at.timestamp() * MICRO)
+        policy = self.all[command.workflow].policy if command.workflow in self.all else None
+        breaker = Breaker(command.state, command.generation)
+        self._set(command.workflow, Standing(breaker, since_us, policy))
+        return True
+
+    def _trip(self, columns: Columns, index: int, detection: Detection, effects: Effects) -> None:
+        if detection.policy.mode == "enforce":
+            if self.of(detection.workflow).can(Cause.DETECTION):
+                reason = detection.reason()
+                self._move(columns, index, Cause.DETECTION, reason, effects, detection.policy)
+
+    def _count(
+        self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects
+    ) -> None:
+        """An action ran although its workflow is paused, or is one of a trial's good ones."""
+        batch, event = columns.batch, columns.events[index]
+        standing = self.all[event.workflow]
+        ran = (batch.flags[index] & _DONE) == _DONE and columns.kind[index] != NOT_LIVE
+        if not ran or fates[index] != COUNTED or batch.time[index] <= standing.since_us:
+            return
+        if standing.breaker.state is State.HALF_OPEN:
+            standing.passed += 1
+            if standing.policy and standing.passed >= standing.policy.recover.trial.passes:
+                text = f"{standing.passed} good actions on trial"
+                self._move(columns, index, Cause.PASSED, Reason(text=text), effects)
+        elif standing.breaker.state.refuses:
+            standing.leaked_actions += 1
+            if event.value is not None and event.currency is not None:
+                money = standing.leaked_money
+                money[event.currency] = money.get(event.currency, 0.0) + event.value
+            effects.audits.append(noted("leak", columns, index, "executed while paused"))
+
+    def _move(
+        self,
+        columns: Columns,
+        index: int,
+        cause: Cause,
+        reason: Reason,
+        effects: Effects,
+        policy: Policy | None = None,
+    ) -> None:
+        workflow, ts_us = columns.events[index].workflow, int(columns.batch.time[index])
+        before = self.of(workflow)
+        policy = policy or self.all[workflow].policy
+        assert policy is not None
+        standing = Standing(before.step(cause), ts_us, policy)
+        self._set(workflow, standing)
+        write_down(effects, Move(columns, index, before, standing.breaker, cause, policy, reason))
+
+    def _set(self, workflow: str, standing: Standing) -> None:
+        self.all[workflow] = standing
+        held = standing.breaker.state is not State.CLOSED
+        (self._held.add if held else self._held.discard)(workflow)
