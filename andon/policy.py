@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Sequence
-from enum import StrEnum
-from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,198 +16,32 @@ from pydantic import (
     model_validator,
 )
 
-from andon.events import Capability, Currency
+from andon.events import Currency
+from andon.globs import CapabilityGlobs, Globs, matches
+from andon.quantities import DURATION_SCHEMA, format_duration, parse_duration
+from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
 
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_duration(text: object) -> int:
-    """Seconds of `90s`, `15m`, `1h`, `24h` or `7d`.
-
-    Raises:
-        ValueError: the text is no such duration.
-    """
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text) if isinstance(text, str) else None
-    if not match:
-        raise ValueError("must be a duration such as 90s, 15m, 1h or 7d")
-    return int(match[1]) * _UNIT_S[match[2]]
-
-
-def format_duration(seconds: float) -> str:
-    """The shortest of `90s`, `15m`, `24h`, `7d` that is exact; days only from two on."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0 and (unit != "d" or seconds >= 2 * size):
-            return f"{seconds // size:g}{unit}"
-    return f"{seconds:g}s"
-
-
-def parse_bound(value: object) -> float:
-    """A number, or a share such as `5%`.
-
-    Raises:
-        ValueError: neither of the two, or below zero.
-    """
-    if isinstance(value, str):
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%", value.strip())
-        if not match:
-            raise ValueError("must be a number such as 5000, or a share such as 5%")
-        # Divided, not multiplied by 0.01: 7/100 is the float that 7 of 100 events give.
-        return float(match[1]) / 100
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number such as 5000, or a share such as 5%")
-    if not 0 <= value < float("inf"):
-        raise ValueError("must be zero or more")
-    return float(value)
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(parse_duration),
-    PlainSerializer(format_duration, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,8}[smhd]$", "examples": ["24h"]}),
+__all__ = [
+    "RATE_FIELDS",
+    "SAME_FIELDS",
+    "SHARES",
+    "Alerting",
+    "Limit",
+    "Match",
+    "Policy",
+    "PolicyBook",
+    "Rate",
+    "Recover",
+    "Rule",
+    "Scope",
+    "Trial",
+    "Where",
+    "format_duration",
+    "parse_duration",
 ]
-Bound = Annotated[
-    float,
-    BeforeValidator(parse_bound),
-    WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "%$"}]}
-    ),
-]
-Globs = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(strict=False, min_length=1)]
 
 
-class Rate(StrEnum):
-    """What is computed over a window."""
-
-    ERROR = "error"
-    DENIED = "denied"
-    REVERSAL = "reversal"
-    VOLUME = "volume"
-    VALUE = "value"
-    DUPLICATE = "duplicate"
-    STEPS = "steps"
-
-
-SHARES = frozenset({Rate.ERROR, Rate.DENIED, Rate.REVERSAL})
-"""Rates with a denominator."""
-
-_FIELDS: dict[Rate, frozenset[str]] = {
-    Rate.ERROR: frozenset({"min", "per"}),
-    Rate.DENIED: frozenset({"min", "per"}),
-    Rate.REVERSAL: frozenset({"min", "per", "weigh", "attribute", "currency"}),
-    Rate.VOLUME: frozenset({"per", "of"}),
-    Rate.VALUE: frozenset({"per", "currency"}),
-    Rate.DUPLICATE: frozenset({"per", "same"}),
-    Rate.STEPS: frozenset(),
-}
-"""The fields that mean something for a rate, beside those that every rule has."""
-
-SAME_FIELDS = (
-    "action",
-    "target",
-    "value",
-    "currency",
-    "recipients",
-    "automation",
-    "capability",
-    "run",
-)
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Where(_Model):
-    """Globs or exact values; an event passes when every named field matches one of its own."""
-
-    action: Globs | None = None
-    target: Globs | None = None
-    automation: Globs | None = None
-    capability: Globs | None = None
-    outcome: Globs | None = None
-    by: Globs | None = None
-
-    def passes(self, event: Any) -> bool:
-        """True where `event` (anything with these attributes) matches; null matches no glob."""
-        return all(_matches(globs, getattr(event, field)) for field, globs in self.named)
-
-    @cached_property
-    def named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The fields that are set, with their globs."""
-        return tuple((name, globs) for name, globs in self if globs is not None)
-
-
-def _matches(globs: Sequence[str], value: str | None) -> bool:
-    return value is not None and any(fnmatchcase(value, glob) for glob in globs)
-
-
-class Rule(_Model):
-    """A rate, a window and a bound."""
-
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    rate: Annotated[Rate, Field(strict=False)]
-    over: Duration
-    above: Bound | None = None
-    at_least: Bound | None = None
-    min: Annotated[int, Field(ge=1)] = 1
-    where: Where = Where()
-    per: Literal["target", "automation", "action", "run"] | None = None
-    currency: Currency | None = None
-    of: Literal["events", "recipients"] = "events"
-    weigh: Literal["count", "value"] = "count"
-    attribute: Literal["arrival", "cohort"] = "cohort"
-    same: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(strict=False)] = ()
-    method: Literal["window"] = "window"
-
-    @property
-    def bound(self) -> float:
-        """The one of `above` and `at_least` that is set."""
-        bound = self.at_least if self.above is None else self.above
-        assert bound is not None
-        return bound
-
-    def crossed(self, observed: float) -> bool:
-        """True where `observed` is beyond the bound: strictly for `above`."""
-        return observed > self.bound if self.above is not None else observed >= self.bound
-
-    @field_validator("same")
-    @classmethod
-    def _same_is_known(cls, same: tuple[str, ...]) -> tuple[str, ...]:
-        for field in same:
-            if field not in SAME_FIELDS:
-                raise ValueError(f"knows no field {field!r}; use of {', '.join(SAME_FIELDS)}")
-        return same
-
-    @model_validator(mode="after")
-    def _fits_its_rate(self) -> Rule:
-        problems = list(self._misfits())
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
-
-    def _misfits(self) -> Any:
-        if (self.above is None) == (self.at_least is None):
-            yield "above: exactly one of `above` (more) and `at_least` (this or more) is needed"
-        elif self.rate in SHARES and self.attribute != "arrival" and self.bound > 1:
-            yield f"above: a share is at most 1; write {self.bound:g}% or {self.bound / 100:g}"
-        choosy = frozenset().union(*_FIELDS.values())
-        for field in sorted((self.model_fields_set & choosy) - _FIELDS[self.rate]):
-            takers = ", ".join(sorted(rate for rate in Rate if field in _FIELDS[rate]))
-            yield f"{field}: means nothing for rate {self.rate}; remove it (it belongs to {takers})"
-        if self.rate is Rate.VALUE and self.currency is None:
-            yield "currency: rate value needs one, as in `currency: USD`"
-        if self.weigh == "value" and self.currency is None:
-            yield "currency: `weigh: value` needs one, as in `currency: USD`"
-        if self.rate is Rate.DUPLICATE and not self.same:
-            yield "same: rate duplicate needs it, as in `same: [action, target, value]`"
-
-
-class Limit(_Model):
+class Limit(PolicyModel):
     """The most that one action may do; the guard enforces it before the action runs."""
 
     value: Annotated[float, Field(gt=0)] | None = None
@@ -230,17 +59,17 @@ class Limit(_Model):
         return self
 
 
-class Scope(_Model):
+class Scope(PolicyModel):
     """Allow-lists of globs; what is not listed is denied. A list that is absent allows all."""
 
     actions: Globs | None = None
     targets: Globs | None = None
 
 
-class Trial(_Model):
+class Trial(PolicyModel):
     """On trial a workflow may run `permits` actions; after `pass` good ones it runs freely."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     permits: Annotated[int, Field(ge=1)] = 10
     passes: Annotated[int, Field(ge=1, alias="pass")] = 10
@@ -260,20 +89,20 @@ def _wait_text(seconds: int | None) -> str:
     return "manual" if seconds is None else format_duration(seconds)
 
 
-class Recover(_Model):
+class Recover(PolicyModel):
     """How a paused workflow comes back. `after` is None where only a person may bring it back."""
 
     after: Annotated[
         int | None,
         BeforeValidator(_wait),
         PlainSerializer(_wait_text, when_used="json"),
-        WithJsonSchema({"anyOf": [{"const": "manual"}, {"type": "string", "pattern": "[smhd]$"}]}),
+        WithJsonSchema({"anyOf": [{"const": "manual"}, DURATION_SCHEMA]}),
     ] = None
     trial: Trial = Trial()
     then: Literal["closed"] = "closed"
 
 
-class Alerting(_Model):
+class Alerting(PolicyModel):
     """Who is told, how loudly, and what they should read."""
 
     severity: Literal["critical", "error", "warning", "info"] = "critical"
@@ -281,31 +110,23 @@ class Alerting(_Model):
     runbook: str | None = None
 
 
-class Match(_Model):
+class Match(PolicyModel):
     """Globs; every one that is named must match."""
 
     workflow: Globs = ("*",)
     automation: Globs = ("*",)
-    capability: Globs = ("*",)
-
-    @field_validator("capability")
-    @classmethod
-    def _matches_a_capability(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
-        for glob in globs:
-            if not any(fnmatchcase(capability, glob) for capability in Capability):
-                raise ValueError(f"{glob!r} matches none of {', '.join(Capability)}")
-        return globs
+    capability: CapabilityGlobs = ("*",)
 
     def accepts(self, workflow: str, automation: str, capability: str) -> bool:
         """True where all three match."""
         return (
-            _matches(self.workflow, workflow)
-            and _matches(self.automation, automation)
-            and _matches(self.capability, capability)
+            matches(self.workflow, workflow)
+            and matches(self.automation, automation)
+            and matches(self.capability, capability)
         )
 
 
-class Policy(_Model):
+class Policy(PolicyModel):
     """What is watched for the workflows that match, and what happens then."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -325,9 +146,11 @@ class Policy(_Model):
     @cached_property
     def version(self) -> str:
         """Twelve hex digits that change with the content."""
-        return hashlib.sha256(
-            self.model_dump_json(by_alias=True, exclude_defaults=True).encode()
-        ).hexdigest()[:12]
+        return hashlib.sha256(self.to_json()).hexdigest()[:12]
+
+    def to_json(self) -> bytes:
+        """The record value, UTF-8 JSON: what a file has to say for the same policy, no more."""
+        return self.model_dump_json(exclude_defaults=True).encode()
 
     @field_validator("rules")
     @classmethod
@@ -340,11 +163,11 @@ class Policy(_Model):
         return rules
 
 
-class PolicyBook(_Model):
+class PolicyBook(PolicyModel):
     """All policies of a file, in order: the first that matches an event is its policy."""
 
     version: Literal[1]
-    policies: Annotated[tuple[Policy, ...], Field(strict=False)]
+    policies: Annotated[tuple[Policy, ...], Field(strict=False, json_schema_extra={"minItems": 1})]
 
     @field_validator("policies")
     @classmethod

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import reprlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +15,16 @@ from pydantic import BaseModel, ValidationError
 from andon.errors import FileError, Problem
 
 Path_ = tuple[str | int, ...]
+
+_NAMED = re.compile(r"[a-z_]+: ")
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxlong = 60
+_SHOWN.maxlevel = 2
+_PLAIN = {
+    "model_type": "must be a mapping, as in `field: value`",
+    "tuple_type": "must be a list, as in `[first, second]`",
+}
+"""Messages of pydantic that speak of Python, in the words of YAML."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -48,10 +60,16 @@ def parse(text: str, file: str, model: type[M], format_: Format) -> M:
         message = getattr(error, "problem", None) or str(error)
         line = mark.line + 1 if mark else 1
         raise format_.error([Problem(file, line, "file", f"is not YAML: {message}")]) from None
+    except RecursionError:
+        raise format_.error([Problem(file, 1, "file", "is nested too deeply")]) from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # PyYAML lets through whatever its constructors raise, as for the date 2026-13-45.
+        message = f"holds a value that YAML cannot read: {error}"
+        raise format_.error([Problem(file, 1, "file", message)]) from None
     lines: dict[Path_, int] = {}
     problems = [
         Problem(file, line, field, "stands twice; keep one of the two")
-        for line, field in _walk(root, (), lines)
+        for line, field in _walk(root, (), lines, set())
     ]
     if not isinstance(data, dict):
         problems.append(Problem(file, 1, "file", f"must start with {format_.start}"))
@@ -72,14 +90,19 @@ def field_names(*models: type[BaseModel]) -> set[str]:
     return {field.alias or name for model in models for name, field in model.model_fields.items()}
 
 
-def _walk(node: Any, at: Path_, lines: dict[Path_, int]) -> Iterator[tuple[int, str]]:
+def _walk(
+    node: Any, at: Path_, lines: dict[Path_, int], walked: set[int]
+) -> Iterator[tuple[int, str]]:
     """Fill `lines` with the line of every path; yield keys that stand twice in one mapping."""
     if node is None:
         return
     lines.setdefault(at, node.start_mark.line + 1)
+    if id(node) in walked:  # an alias, which may even lead back into itself
+        return
+    walked.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _walk(item, (*at, index), lines)
+            yield from _walk(item, (*at, index), lines, walked)
     elif isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
@@ -88,16 +111,18 @@ def _walk(node: Any, at: Path_, lines: dict[Path_, int]) -> Iterator[tuple[int, 
                 yield line, _field((*at, key.value))
             seen.add(key.value)
             lines[(*at, key.value)] = line
-            yield from _walk(value, (*at, key.value), lines)
+            yield from _walk(value, (*at, key.value), lines, walked)
 
 
 def _problems(
     file: str, lines: dict[Path_, int], entry: dict[str, Any], known: Collection[str]
 ) -> Iterator[Problem]:
     at: Path_ = tuple(entry["loc"])
-    if entry["type"] == "value_error" and isinstance(entry["input"], dict):
+    texts = str(entry["msg"]).removeprefix("Value error, ").split("\n")
+    across = entry["type"] == "value_error" and isinstance(entry["input"], dict)
+    if across and all(map(_NAMED.match, texts)):
         # A check across fields names its field itself: `field: what to do`, one a line.
-        for text in entry["msg"].removeprefix("Value error, ").split("\n"):
+        for text in texts:
             field, _, message = text.partition(": ")
             yield Problem(file, _line(lines, (*at, field)), _field((*at, field)), message)
         return
@@ -108,10 +133,16 @@ def _message(entry: dict[str, Any], known: Collection[str]) -> str:
     if entry["type"] == "missing":
         return "is required"
     if entry["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(entry["loc"][-1]), sorted(known), n=1)
-        return "is not a known field" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]}, got {entry['input']!r}"
+        return _unknown(str(entry["loc"][-1]), known)
+    message = str(_PLAIN.get(entry["type"], entry["msg"])).removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]}, got {_SHOWN.repr(entry['input'])}"
+
+
+def _unknown(field: str, known: Collection[str]) -> str:
+    if field in known:
+        return "does not belong here; remove it"
+    near = difflib.get_close_matches(field, sorted(known), n=1)
+    return "is not a known field" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
 
 
 def _field(at: Path_) -> str:

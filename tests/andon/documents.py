@@ -97,7 +97,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 
 
 # What a field may become in a wrong hand; most of these are wrong for most fields.
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, -1710, 1.5, "", "x", "x" * 201, "x" * 501, "USD", [], {}, 2**60, "USDX"]
 )
 

@@ -75,11 +75,12 @@ def test_any_object_is_read_or_refused_with_its_field(
     document: dict[str, Any], escaped: bool
 ) -> None:
     record = json.dumps(document, ensure_ascii=escaped).encode()
+    field = None
     try:
         parse_event(record)
     except EventError as error:
-        assert error.field in {*Event.model_fields, "record"}
-        assert error.reason
+        field = error.field
+    assert field is None or field in {*Event.model_fields, "record"}
 
 
 @given(st.binary(max_size=60))
@@ -256,4 +257,4 @@ def test_a_datetime_without_an_offset_is_refused() -> None:
 def test_an_event_cannot_be_changed() -> None:
     event = parse_event(raw(REFUND))
     with pytest.raises(ValidationError, match="frozen"):
-        event.value = 5.0
+        event.value = 5.0  # type: ignore[misc]

@@ -1,0 +1,86 @@
+"""How people write durations and bounds in a policy: `24h`, `5%`, `5000`."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+DURATION_MAX_S = 3650 * 86400
+"""Ten years: the longest that a window or a wait may be."""
+
+_DURATION = r"([1-9][0-9]{0,8})([smhd])"
+_SHARE = r"([0-9]+(?:\.[0-9]+)?) *%"
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: object) -> int:
+    """Seconds of `90s`, `15m`, `1h`, `24h` or `7d`.
+
+    Raises:
+        ValueError: the text is no such duration.
+    """
+    match = re.fullmatch(_DURATION, text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError("must be a duration such as 90s, 15m, 1h or 7d")
+    seconds = int(match[1]) * _UNIT_S[match[2]]
+    if seconds > DURATION_MAX_S:
+        raise ValueError(f"must be at most {format_duration(DURATION_MAX_S)}")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest of `90s`, `15m`, `24h`, `7d` that is exact; days only from two on."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0 and (unit != "d" or seconds >= 2 * size):
+            return f"{seconds / size:.15g}{unit}"
+    return f"{seconds:.15g}s"
+
+
+def parse_bound(value: object) -> float:
+    """A number, or a share such as `5%`.
+
+    Raises:
+        ValueError: neither of the two, or below zero.
+    """
+    if isinstance(value, str):
+        match = re.fullmatch(_SHARE, value)
+        if not match:
+            raise ValueError("must be a number such as 5000, or a share such as 5%")
+        # Divided, not multiplied by 0.01: 7/100 is the float that 7 of 100 events give.
+        bound = float(match[1]) / 100
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number such as 5000, or a share such as 5%")
+    else:
+        bound = float(value) if abs(value) <= sys.float_info.max else math.inf
+    if not 0 <= bound < math.inf:
+        raise ValueError("must be zero or more, and finite")
+    return bound
+
+
+DURATION_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": f"^{_DURATION}$",
+    "examples": ["24h"],
+}
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema(DURATION_SCHEMA),
+]
+Bound = Annotated[
+    float,
+    BeforeValidator(parse_bound),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": f"^{_SHARE}$", "examples": ["5%"]},
+            ]
+        }
+    ),
+]

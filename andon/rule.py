@@ -1,0 +1,152 @@
+"""A rule of a policy: a rate, a window and a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from andon.events import Currency
+from andon.globs import ByGlobs, CapabilityGlobs, Globs, OutcomeGlobs, as_list, matches, one_or_more
+from andon.quantities import Bound, Duration
+
+
+class Rate(StrEnum):
+    """What is computed over a window."""
+
+    ERROR = "error"
+    DENIED = "denied"
+    REVERSAL = "reversal"
+    VOLUME = "volume"
+    VALUE = "value"
+    DUPLICATE = "duplicate"
+    STEPS = "steps"
+
+
+SHARES = frozenset({Rate.ERROR, Rate.DENIED, Rate.REVERSAL})
+"""Rates with a denominator."""
+
+RATE_FIELDS: dict[Rate, frozenset[str]] = {
+    Rate.ERROR: frozenset({"min", "per"}),
+    Rate.DENIED: frozenset({"min", "per"}),
+    Rate.REVERSAL: frozenset({"min", "per", "weigh", "attribute", "currency"}),
+    Rate.VOLUME: frozenset({"per", "of"}),
+    Rate.VALUE: frozenset({"per", "currency"}),
+    Rate.DUPLICATE: frozenset({"per", "same"}),
+    Rate.STEPS: frozenset(),
+}
+"""The fields that mean something for a rate, beside those that every rule has."""
+
+SAME_FIELDS = (
+    "action",
+    "target",
+    "value",
+    "currency",
+    "recipients",
+    "automation",
+    "capability",
+    "run",
+)
+
+
+class PolicyModel(BaseModel):
+    """Part of a file that a person writes: a field that is not known is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Where(PolicyModel):
+    """Globs or exact values; an event passes when every named field matches one of its own."""
+
+    action: Globs | None = None
+    target: Globs | None = None
+    automation: Globs | None = None
+    capability: CapabilityGlobs | None = None
+    outcome: OutcomeGlobs | None = None
+    by: ByGlobs | None = None
+
+    def passes(self, event: Any) -> bool:
+        """True where `event` (anything with these attributes) matches; null matches no glob."""
+        return all(matches(globs, getattr(event, field)) for field, globs in self.named)
+
+    @cached_property
+    def named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The fields that are set, with their globs."""
+        return tuple((name, globs) for name, globs in self if globs is not None)
+
+
+class Rule(PolicyModel):
+    """A rate, a window and a bound."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    rate: Annotated[Rate, Field(strict=False)]
+    over: Duration
+    above: Bound | None = None
+    at_least: Bound | None = None
+    min: Annotated[int, Field(ge=1)] = 1
+    where: Where = Where()
+    per: Literal["target", "automation", "action", "run"] | None = None
+    currency: Currency | None = None
+    of: Literal["events", "recipients"] = "events"
+    weigh: Literal["count", "value"] = "count"
+    attribute: Literal["arrival", "cohort"] = "cohort"
+    same: Annotated[
+        tuple[str, ...],
+        BeforeValidator(as_list),
+        Field(strict=False),
+        one_or_more({"enum": SAME_FIELDS}),
+    ] = ()
+    method: Literal["window"] = "window"
+
+    @property
+    def bound(self) -> float:
+        """The one of `above` and `at_least` that is set."""
+        bound = self.at_least if self.above is None else self.above
+        assert bound is not None
+        return bound
+
+    def crossed(self, observed: float) -> bool:
+        """True where `observed` is beyond the bound: strictly for `above`."""
+        return observed > self.bound if self.above is not None else observed >= self.bound
+
+    @field_validator("same")
+    @classmethod
+    def _same_is_known(cls, same: tuple[str, ...]) -> tuple[str, ...]:
+        for field in same:
+            if field not in SAME_FIELDS:
+                raise ValueError(f"knows no field {field!r}; use of {', '.join(SAME_FIELDS)}")
+        return same
+
+    @model_validator(mode="after")
+    def _fits_its_rate(self) -> Rule:
+        problems = list(self._misfits())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _misfits(self) -> Iterator[str]:
+        if (self.above is None) == (self.at_least is None):
+            yield "above: exactly one of `above` (more) and `at_least` (this or more) is needed"
+        elif self.rate in SHARES and self.attribute != "arrival" and self.bound > 1:
+            field = "at_least" if self.above is None else "above"
+            yield f"{field}: a share is at most 1; write {self.bound:g}% or {self.bound / 100:g}"
+        choosy = frozenset().union(*RATE_FIELDS.values())
+        for field in sorted((self.model_fields_set & choosy) - RATE_FIELDS[self.rate]):
+            takers = ", ".join(sorted(rate for rate in Rate if field in RATE_FIELDS[rate]))
+            yield f"{field}: means nothing for rate {self.rate}; remove it (it belongs to {takers})"
+        if self.rate is Rate.VALUE and self.currency is None:
+            yield "currency: rate value needs one, as in `currency: USD`"
+        if self.weigh == "value" and self.currency is None:
+            yield "currency: `weigh: value` needs one, as in `currency: USD`"
+        if self.rate is Rate.DUPLICATE and not self.same:
+            yield "same: rate duplicate needs it, as in `same: [action, target, value]`"

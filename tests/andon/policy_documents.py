@@ -1,0 +1,110 @@
+"""Policies for tests: the contract's own example, and strategies that vary what may vary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from andon.events import By, Capability, Outcome
+from andon.policy import RATE_FIELDS, SAME_FIELDS, Rate
+
+CONTRACT = """\
+version: 1
+policies:
+  - name: refunds
+    match: {workflow: "refunds*"}          # globs; first match wins
+    mode: enforce                          # enforce | shadow | off
+    rules:
+      - {name: too-many-reversals, rate: reversal, over: 24h, above: 5%, min: 20}
+      - {name: money-per-hour, rate: value, over: 1h, at_least: 5000, currency: USD, \
+where: {action: "refund*"}}
+      - {name: same-refund-again, rate: duplicate, over: 24h, at_least: 3, \
+same: [action, target, value]}
+    limits:
+      - {value: 2000, currency: USD, where: {action: "refund*"}, then: review}
+      - {recipients: 1000, then: sandbox}
+    scope: {actions: ["refund.create"], targets: ["ch_*"]}
+    recover: {after: manual, trial: {permits: 10, pass: 10}, then: closed}
+    alert: {severity: critical, receivers: [payments-oncall], runbook: "https://example.com/r"}
+"""
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+DURATIONS = st.builds("{}{}".format, st.integers(1, 3650), st.sampled_from("smhd"))
+SHARES = st.floats(0, 1) | st.integers(0, 100).map("{}%".format)
+AMOUNTS = st.floats(0, 1e12) | st.integers(0, 10**12)
+CURRENCIES = st.sampled_from(["USD", "EUR", "gbp"])
+GLOBS = NAMES | st.lists(NAMES, min_size=1, max_size=2)
+
+_WHERE = {
+    "action": GLOBS,
+    "target": GLOBS,
+    "automation": GLOBS,
+    "capability": st.sampled_from([str(word) for word in Capability] + ["*", "t*"]),
+    "outcome": st.sampled_from([str(word) for word in Outcome] + ["*"]),
+    "by": st.sampled_from([str(word) for word in By]),
+}
+WHERES = st.fixed_dictionaries({}, optional=_WHERE)
+_OWN = {
+    "min": st.integers(1, 10**6),
+    "per": st.sampled_from(["target", "automation", "action", "run"]),
+    "currency": CURRENCIES,
+    "of": st.sampled_from(["events", "recipients"]),
+    "weigh": st.just("count"),
+    "attribute": st.sampled_from(["arrival", "cohort"]),
+    "same": st.lists(st.sampled_from(SAME_FIELDS), min_size=1, max_size=3, unique=True),
+}
+_NEEDED = {Rate.VALUE: ("currency",), Rate.DUPLICATE: ("same",)}
+
+
+@st.composite
+def rules(draw: st.DrawFn, name: str = "rule") -> dict[str, Any]:
+    """A valid rule of any rate."""
+    rate = draw(st.sampled_from(Rate))
+    needed = _NEEDED.get(rate, ())
+    bound = draw(st.sampled_from(["above", "at_least"]))
+    optional = {field: _OWN[field] for field in sorted(RATE_FIELDS[rate] - set(needed))}
+    fields = draw(
+        st.fixed_dictionaries(
+            {"over": DURATIONS, bound: SHARES} | {field: _OWN[field] for field in needed},
+            optional=optional | {"where": WHERES, "method": st.just("window")},
+        )
+    )
+    return {"name": name, "rate": str(rate), **fields}
+
+
+LIMITS = st.fixed_dictionaries(
+    {"value": st.floats(0.01, 1e9), "currency": CURRENCIES}, optional={"where": WHERES}
+) | st.fixed_dictionaries(
+    {"recipients": st.integers(1, 10**6)},
+    optional={"then": st.sampled_from(["review", "sandbox", "deny"])},
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
+    """A valid policy."""
+    passes = draw(st.integers(1, 50))
+    trial = {"permits": draw(st.integers(passes, 100)), "pass": passes}
+    optional = {
+        "match": st.fixed_dictionaries({}, optional={"workflow": GLOBS, "automation": GLOBS}),
+        "mode": st.sampled_from(["enforce", "shadow", "off"]),
+        "limits": st.lists(LIMITS, max_size=2),
+        "scope": st.fixed_dictionaries({}, optional={"actions": GLOBS, "targets": GLOBS}),
+        "recover": st.fixed_dictionaries(
+            {"after": st.just("manual") | DURATIONS}, optional={"trial": st.just(trial)}
+        ),
+        "alert": st.fixed_dictionaries(
+            {"severity": st.sampled_from(["critical", "error", "warning", "info"])},
+            optional={"receivers": st.lists(NAMES, max_size=2), "runbook": NAMES},
+        ),
+    }
+    ruled = [draw(rules(f"rule-{place}")) for place in range(draw(st.integers(0, 3)))]
+    return {"name": name, "rules": ruled, **draw(st.fixed_dictionaries({}, optional=optional))}
+
+
+@st.composite
+def books(draw: st.DrawFn) -> dict[str, Any]:
+    """A valid policy file, read."""
+    listed = [draw(policies(f"policy-{place}")) for place in range(draw(st.integers(1, 2)))]
+    return {"version": 1, "policies": listed}

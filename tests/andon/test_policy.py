@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from andon.events import parse_event
+from andon.policy import Limit, Match, Policy, PolicyBook, Rate, Recover, Rule, Trial, Where
+from andon.quantities import DURATION_MAX_S, format_duration, parse_bound, parse_duration
+from tests.andon.documents import REFUND, raw
+from tests.andon.policy_documents import books, policies, rules
+
+VALUE = {"name": "r", "rate": "value", "over": "1h", "at_least": 5000, "currency": "USD"}
+ERROR = {"name": "r", "rate": "error", "over": "1h", "above": "5%"}
+
+
+@given(st.integers(1, DURATION_MAX_S))
+@example(1_234_567)
+@example(86_400)
+@example(10_000_001)
+def test_a_duration_survives_its_text(seconds: int) -> None:
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (90, "90s"),
+        (900, "15m"),
+        (3600, "1h"),
+        (86_400, "24h"),
+        (604_800, "7d"),
+        (90.0, "90s"),
+        (0.5, "0.5s"),
+        (0, "0s"),
+    ],
+)
+def test_a_duration_is_written_as_people_write_it(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "h", "0s", "-1s", "1.5h", "1 h", "1H", "1w", "01s", 60, None, "3651d", "1h\n"]
+)
+def test_refuses_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "bound"),
+    [
+        ("5%", 0.05),
+        ("7%", 7 / 100),
+        ("0.5 %", 0.005),
+        ("100%", 1),
+        (0.05, 0.05),
+        (5000, 5000),
+        (0, 0),
+    ],
+)
+def test_reads_a_bound(written: object, bound: float) -> None:
+    assert parse_bound(written) == bound
+
+
+@given(events=st.integers(1, 1000), data=st.data())
+def test_a_share_in_percent_is_the_float_that_counts_give(events: int, data: st.DataObject) -> None:
+    percent = data.draw(st.integers(0, 100))
+    crossing = percent * events
+    assert parse_bound(f"{percent}%") == percent / 100 == crossing / (100 * events)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("5", "five%", "-5%", "%", "", "9" * 400 + "%"),
+        *(-1, -0.01, 10**400, -(10**400), float("nan"), float("inf")),
+        *(True, None, [], {}),
+    ],
+)
+def test_refuses_what_is_no_bound(written: object) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        parse_bound(written)
+
+
+@given(rules(), st.floats(0, 2))
+def test_a_rule_is_crossed_beyond_its_bound_only(document: dict[str, Any], observed: float) -> None:
+    rule = Rule.model_validate(document)
+    strict = "above" in document
+    assert rule.crossed(observed) is (observed > rule.bound if strict else observed >= rule.bound)
+    assert rule.crossed(rule.bound) is not strict
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"at_least": "5%"}, "above"),
+        ({"above": None}, "above"),
+        ({"above": 5}, "above"),
+        ({"above": None, "at_least": 5}, "at_least"),
+        ({"currency": "USD"}, "currency"),
+        ({"same": ["target"]}, "same"),
+        ({"of": "recipients"}, "of"),
+        ({"attribute": "arrival"}, "attribute"),
+        ({"rate": "reversal", "weigh": "value"}, "currency"),
+        ({"rate": "value", "above": 1}, "currency"),
+        ({"rate": "duplicate", "above": 1}, "same"),
+        ({"rate": "volume", "above": 1, "min": 5}, "min"),
+        ({"rate": "steps", "above": 1, "per": "run"}, "per"),
+    ],
+)
+def test_a_rule_must_fit_its_rate(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=rf"(?m)^(  Value error, )?{field}: "):
+        Rule.model_validate(ERROR | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"over": 3600},
+        {"rate": "errors"},
+        {"method": "evidence"},
+        {"min": 0},
+        {"min": True},
+        {"per": "workflow"},
+        {"name": ""},
+        {"where": {"outcome": "failure"}},
+        {"where": {"by": ["human", "robot"]}},
+        {"where": {"capability": "refund*"}},
+        {"where": {"workflow": "x"}},
+        {"where": {"action": []}},
+        {"unknown": 1},
+    ],
+)
+def test_refuses_a_wrong_rule(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Rule.model_validate(ERROR | change)
+
+
+def test_a_share_above_one_is_for_arrivals() -> None:
+    rule = ERROR | {"rate": "reversal", "attribute": "arrival", "above": 2}
+    assert Rule.model_validate(rule).bound == 2
+
+
+def test_where_needs_every_named_field_to_match() -> None:
+    refund = parse_event(raw(REFUND))
+
+    assert Where().passes(refund)
+    assert Where.model_validate({"action": "refund*"}).passes(refund)
+    assert Where.model_validate({"action": ["void", "refund.?reate"]}).passes(refund)
+    assert not Where.model_validate({"action": "REFUND*"}).passes(refund)
+    assert not Where.model_validate({"action": "refund*", "target": "dp_*"}).passes(refund)
+    assert Where.model_validate({"outcome": "success", "by": "automation"}).passes(refund)
+
+
+def test_where_matches_no_null() -> None:
+    without_target = parse_event(raw(REFUND | {"target": None}))
+    assert not Where.model_validate({"target": "*"}).passes(without_target)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {},
+        {"value": 5},
+        {"currency": "USD"},
+        {"value": 5, "currency": "USD", "recipients": 5},
+        {"recipients": 5, "currency": "USD"},
+        {"recipients": 0},
+        {"value": 0, "currency": "USD"},
+        {"value": float("inf"), "currency": "USD"},
+        {"recipients": 5, "then": "warn"},
+    ],
+)
+def test_refuses_a_limit_that_limits_nothing_or_two_things(limit: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Limit.model_validate(limit)
+
+
+def test_a_trial_that_nobody_could_pass_is_refused() -> None:
+    assert Trial.model_validate({"permits": 3, "pass": 3}).passes == 3
+    with pytest.raises(ValidationError, match="nobody could pass"):
+        Trial.model_validate({"permits": 3, "pass": 4})
+
+
+def test_recovery_is_manual_unless_a_wait_is_given() -> None:
+    assert Recover().after is None
+    assert Recover.model_validate({"after": "manual"}).after is None
+    assert Recover.model_validate({"after": "15m"}).after == 900
+    assert '"after":"manual"' in Recover().model_dump_json()
+
+
+def test_match_needs_all_three() -> None:
+    match = Match.model_validate({"workflow": ["refunds*", "credits"], "capability": "trans*"})
+    assert match.accepts("refunds-eu", "any", "transact")
+    assert match.accepts("credits", "any", "transact")
+    assert not match.accepts("refunds-eu", "any", "send")
+    assert not match.accepts("my-refunds", "any", "transact")
+
+
+@given(policies())
+def test_the_version_is_that_of_the_content(document: dict[str, Any]) -> None:
+    policy = Policy.model_validate(document)
+    again = Policy.model_validate_json(policy.to_json())
+
+    assert again == policy
+    assert again.version == policy.version
+    assert len(policy.version) == 12
+    assert Policy.model_validate(document | {"name": "other"}).version != policy.version
+
+
+def test_the_version_changes_with_a_second_more() -> None:
+    versions = {
+        Policy.model_validate({"name": "p", "rules": [VALUE | {"over": f"{s}s"}]}).version
+        for s in (1_234_567, 1_234_568)
+    }
+    assert len(versions) == 2
+
+
+def test_the_version_does_not_depend_on_the_way_of_writing() -> None:
+    written = [
+        {"name": "p", "rules": [ERROR | {"over": "60m"}], "match": {"workflow": ["a"]}},
+        {"name": "p", "rules": [ERROR | {"above": 0.05, "min": 1}], "match": {"workflow": "a"}},
+    ]
+    assert len({Policy.model_validate(policy).version for policy in written}) == 1
+
+
+@given(books())
+def test_the_first_match_wins(document: dict[str, Any]) -> None:
+    book = PolicyBook.model_validate(document)
+    expected = [
+        place
+        for place, policy in enumerate(book.policies)
+        if policy.match.accepts("refunds", "agent", "transact")
+    ]
+    assert book.find("refunds", "agent", "transact") == next(iter(expected), None)
+
+
+def test_no_policy_matches_what_none_names() -> None:
+    book = PolicyBook.model_validate(
+        {"version": 1, "policies": [{"name": "p", "match": {"workflow": "refunds"}}]}
+    )
+    assert book.find("refunds", "a", "send") == 0
+    assert book.find("mail", "a", "send") is None
+
+
+def test_the_longest_window_is_that_of_the_rules() -> None:
+    policy = Policy.model_validate(
+        {"name": "p", "rules": [VALUE, ERROR | {"name": "s", "over": "7d"}]}
+    )
+    assert policy.longest_window_s == 604_800
+    assert Policy.model_validate({"name": "p"}).longest_window_s == 0
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        {"version": 1, "policies": []},
+        {"version": 2, "policies": [{"name": "p"}]},
+        {"version": "1", "policies": [{"name": "p"}]},
+        {"policies": [{"name": "p"}]},
+        {"version": 1, "policies": [{"name": "p"}, {"name": "p"}]},
+        {"version": 1, "policies": [{"name": "p", "rules": [ERROR, ERROR]}]},
+    ],
+)
+def test_refuses_a_wrong_book(book: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        PolicyBook.model_validate(book)
+
+
+def test_every_rate_can_be_a_rule() -> None:
+    made = {Rate.VALUE: VALUE, Rate.DUPLICATE: ERROR | {"same": "target", "above": 3}}
+    for rate in Rate:
+        rule = Rule.model_validate(made.get(rate, ERROR) | {"rate": str(rate)})
+        assert rule.rate is rate

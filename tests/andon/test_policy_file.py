@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from andon.errors import PolicyError
+from andon.policy import PolicyBook
+from andon.policy_file import load_policies, parse_policies
+from tests.andon.policy_documents import CONTRACT, books
+
+
+def problems(text: str) -> list[tuple[int, str, str]]:
+    """Line, field and message of everything that is wrong with `text`."""
+    with pytest.raises(PolicyError) as caught:
+        parse_policies(text, "p.yaml")
+    return [(problem.line, problem.field, problem.message) for problem in caught.value.problems]
+
+
+def rule(fields: str) -> str:
+    return f"version: 1\npolicies:\n  - name: p\n    rules:\n      - {{name: r, {fields}}}\n"
+
+
+def test_reads_the_example_of_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(CONTRACT, encoding="utf-8")
+    (policy,) = load_policies(tmp_path / "p.yaml").policies
+
+    assert [rule.bound for rule in policy.rules] == [0.05, 5000, 3]
+    assert [rule.over for rule in policy.rules] == [86_400, 3600, 86_400]
+    assert policy.rules[2].same == ("action", "target", "value")
+    assert policy.limits[0].where.action == ("refund*",)
+    assert policy.scope.targets == ("ch_*",)
+    assert (policy.recover.after, policy.recover.trial.passes) == (None, 10)
+    assert policy.alert.receivers == ("payments-oncall",)
+
+
+@given(books())
+def test_reads_what_yaml_can_write(document: dict[str, Any]) -> None:
+    text = yaml.safe_dump(document)
+    assert parse_policies(text) == PolicyBook.model_validate(document)
+
+
+def test_every_mistake_is_told_with_its_line() -> None:
+    text = CONTRACT.replace("above: 5%", "above: five").replace("mode: enforce", "mode: enforced")
+    text = text.replace("severity: critical", "severty: critical")
+    assert [(line, field) for line, field, _ in problems(text)] == [
+        (5, "policies[0].mode"),
+        (7, "policies[0].rules[0].above"),
+        (15, "policies[0].alert.severty"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ("rate: error, over: 1h", "above", "exactly one of"),
+        ("rate: error, over: 1h, above: 5%, at_least: 5%", "above", "exactly one of"),
+        ("rate: error, over: 1h, at_least: 5", "at_least", "write 5% or 0.05"),
+        ("rate: error, over: 1h, at_lest: 5%", "at_lest", "did you mean 'at_least'?"),
+        ("rate: error, over: 1h, above: 5%, workflow: x", "workflow", "does not belong here"),
+        ("rate: error, over: 1h, above: 5%, colour: x", "colour", "remove it"),
+        ("rate: error, above: 5%", "over", "is required"),
+        ("rate: error, over: 1:30, above: 5%", "over", "such as 90s"),
+        ("rate: error, over: {hours: 1}, above: 5%", "over", "such as 90s"),
+        ("rate: error, over: 1h, above: {x: 1}", "above", "such as 5000"),
+        ("rate: error, over: 1h, above: [5%]", "above", "such as 5000"),
+        (f"rate: volume, over: 1h, above: {'9' * 400}", "above", "finite"),
+        ("rate: volume, over: 1h, above: .nan", "above", "finite"),
+        ("rate: value, over: 1h, above: 5", "currency", "as in `currency: USD`"),
+        ("rate: duplicate, over: 1h, above: 5", "same", "rate duplicate needs it"),
+        ("rate: duplicate, over: 1h, above: 5, same: colour", "same", "knows no field 'colour'"),
+        ("rate: volume, over: 1h, above: 5, min: 3", "min", "belongs to denied, error, reversal"),
+        ("rate: error, over: 1h, above: 5%, where: refund", "where", "must be a mapping"),
+        ("rate: error, over: 1h, above: 5%, where: {by: robot}", "where.by", "matches none of"),
+    ],
+)
+def test_a_mistake_in_a_rule_names_field_and_fix(fields: str, field: str, message: str) -> None:
+    ((line, named, told),) = problems(rule(fields))
+    assert (line, named) == (5, f"policies[0].rules[0].{field}")
+    assert message in told
+
+
+def test_two_mistakes_across_the_fields_of_a_rule_are_both_told() -> None:
+    told = problems(rule("rate: value, over: 1h, min: 5, above: 5"))
+    rule_fields = {field.removeprefix("policies[0].rules[0].") for _, field, _ in told}
+    assert rule_fields == {"currency", "min"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("", 1, "must start with `version: 1`"),
+        ("- 1", 1, "must start with `version: 1`"),
+        ("version: 1\n  x: [", 2, "is not YAML"),
+        ("version: 1\npolicies: {}\n---\nversion: 1\n", 3, "is not YAML"),
+        ("version: \x00", 1, "is not YAML"),
+        ("version: 1\npolicies: [{name: 2026-13-45}]", 1, "cannot read: month must be"),
+        ("version: !!timestamp soon", 1, "cannot read"),
+        ("version: !!bool perhaps", 1, "cannot read"),
+        ("[" * 5000, 1, "nested too deeply"),
+        ("&a [*a]", 1, "must start with `version: 1`"),
+    ],
+)
+def test_a_file_that_is_no_policy_at_all(text: str, line: int, message: str) -> None:
+    ((at, field, told),) = problems(text)
+    assert (at, field) == (line, "file")
+    assert message in told
+
+
+def test_an_alias_may_lead_into_itself() -> None:
+    ((line, field, _),) = problems("version: 1\npolicies: &a\n  - *a\n")
+    assert (line, field) == (2, "policies[0]")
+
+
+def test_aliases_of_aliases_are_walked_once() -> None:
+    levels = [f"  - &l{n + 1} [{', '.join([f'*l{n}'] * 9)}]" for n in range(30)]
+    text = "\n".join(["version: 1", "policies: [{name: p}]", "x:", "  - &l0 [1]", *levels])
+    ((line, field, told),) = problems(text)
+    assert (line, field) == (3, "x")
+    assert "remove it" in told
+
+
+def test_an_alias_is_read() -> None:
+    text = rule("rate: error, over: &day 24h, above: 5%") + "    recover: {after: *day}\n"
+    (policy,) = parse_policies(text).policies
+    assert policy.recover.after == policy.rules[0].over == 86_400
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version: 1\npolicies:\n  - name: a\n    name: b\n", (4, "policies[0].name")),
+        ("version: 1\nversion: 1\npolicies: [{name: a}]\n", (2, "version")),
+    ],
+)
+def test_a_key_that_stands_twice_is_told(text: str, expected: tuple[int, str]) -> None:
+    ((line, field, told),) = problems(text)
+    assert (line, field) == expected
+    assert "stands twice" in told
+
+
+def test_a_long_value_is_shortened() -> None:
+    ((_, _, told),) = problems(rule(f"rate: {'x' * 10_000}, over: 1h, above: 5%"))
+    assert len(told) < 250
+
+
+def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"\xff")
+    for path in (tmp_path / "missing.yaml", tmp_path / "latin.yaml", tmp_path):
+        with pytest.raises(PolicyError, match="cannot be read") as caught:
+            load_policies(path)
+        assert caught.value.problems[0].file == str(path)
+
+
+@given(st.text(st.sampled_from("version: 1\npolicies:[]{}-&*!'\"|>%@0.,?#"), max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    refused = False
+    try:
+        parse_policies(text)
+    except PolicyError as error:
+        refused = bool(error.problems)
+    assert refused
