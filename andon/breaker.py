@@ -70,6 +70,8 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
     (State.HALF_OPEN, Cause.RELEASE): State.CLOSED,
     (State.FORCED_OPEN, Cause.RESET): State.HALF_OPEN,
     (State.FORCED_OPEN, Cause.RELEASE): State.CLOSED,
+    (State.METRICS_ONLY, Cause.TRIP): State.FORCED_OPEN,
+    (State.DISABLED, Cause.TRIP): State.FORCED_OPEN,
 }
 
 
