@@ -23,7 +23,7 @@ from detectors.plan import MICRO, Compiled
 from detectors.state import NONE
 from detectors.times import UNREAD, parse_times
 from detectors.windows import Batch, Windows
-from detectors.wire import UNSET, WireEvent, decode, from_event
+from detectors.wire import WireEvent, decode, from_event
 
 PROFILES_MAX = 1 << 19
 """Profiles that are remembered; past it all are forgotten and learnt again."""
@@ -99,12 +99,12 @@ class Decoder:
         if not odd.any():
             return self._columns(events, np.arange(len(events)), times, profiles, [], records)
         rejected = []
-        for index in np.flatnonzero(odd):
+        for index in map(int, np.flatnonzero(odd)):
             append_ms = None if records.appended_ms is None else int(records.appended_ms[index])
             try:
                 event = parse_event(values[index], key=keys[index], append_ms=append_ms)
             except EventError as error:
-                rejected.append(Rejected(int(index), error))
+                rejected.append(Rejected(index, error))
                 continue
             events[index] = from_event(event)
             times[index] = round(event.ts.timestamp() * MICRO)
@@ -185,7 +185,7 @@ class Decoder:
             event.value is None,
             event.reverses is None,
             event.run is None,
-            event.specversion is UNSET,
+            event.specversion is msgspec.UNSET,
         )
         known = self._profiles.get(profile)
         return self._learn(profile, key, event) if known is None else known
@@ -208,7 +208,7 @@ class Decoder:
         lettered = event.currency is None or (event.currency.isascii() and event.currency.isalpha())
         priced = event.value is None or event.currency is not None
         keyed = key is None or key == event.workflow.encode()
-        if event is _UNREADABLE or event.specversion is not UNSET:
+        if event is _UNREADABLE or event.specversion is not msgspec.UNSET:
             return ODD, NONE
         if not (lettered and priced and keyed):
             return ODD, NONE

@@ -16,7 +16,7 @@ from detectors.windows import Edge
 class Detection(NamedTuple):
     """A rising edge of one rule; `report` gives the fields of the backtest's output."""
 
-    index: int  # of the event, in its batch
+    at: int  # the index of the event in its batch
     ts_us: int
     ts: str
     event_id: str
@@ -95,7 +95,7 @@ def detection_of(
     if column != NONE:
         group = group_values(event, compiled.policies[policy].groups[column])
     return Detection(
-        index=edge.event,
+        at=edge.event,
         ts_us=int(columns.batch.time[edge.event]),
         ts=event.ts,
         event_id=event.event_id,

@@ -44,7 +44,7 @@ class Move(NamedTuple):
     """One step of a breaker, and the event of the batch that brought it about."""
 
     columns: Columns
-    index: int
+    at: int
     before: Breaker
     after: Breaker
     cause: Cause
@@ -54,16 +54,16 @@ class Move(NamedTuple):
     @property
     def workflow(self) -> str:
         """Whose breaker it is."""
-        return self.columns.events[self.index].workflow
+        return self.columns.events[self.at].workflow
 
     @property
     def ts(self) -> datetime:
         """When the event took effect."""
-        return moment(int(self.columns.batch.time[self.index]))
+        return moment(int(self.columns.batch.time[self.at]))
 
     def id(self, kind: str) -> str:
         """The same for the same step, on every replay."""
-        event_id = self.columns.events[self.index].event_id
+        event_id = self.columns.events[self.at].event_id
         return derived_id(kind, self.workflow, self.after.generation, self.cause, event_id)
 
 
@@ -86,7 +86,7 @@ def _command(move: Move) -> Command:
         issued_by="monitor",
         permits=move.policy.recover.trial.permits if on_trial else None,
         previous=move.before.state,
-        source=move.columns.source(move.index),
+        source=move.columns.source(move.at),
     )
 
 
@@ -101,7 +101,7 @@ def _transition(move: Move) -> Audit:
         generation=move.after.generation,
         mode=move.policy.mode,
         reason=move.reason,
-        source=move.columns.source(move.index),
+        source=move.columns.source(move.at),
     )
 
 
@@ -138,12 +138,14 @@ def detected(detection: Detection, columns: Columns, generation: int) -> Audit:
         mode=detection.policy.mode,
         reason=detection.reason(),
         events=detection.events,
-        source=columns.source(detection.index),
+        source=columns.source(detection.at),
     )
 
 
-def noted(kind: Literal["late", "leak"], columns: Columns, index: int, text: str) -> Audit:
-    """The audit line of one event that was late, or that ran while its workflow was paused."""
+def noted(
+    kind: Literal["late", "leak"], columns: Columns, index: int, text: str, events: int = 1
+) -> Audit:
+    """The audit line of an event that was late, or that ran while its workflow was paused."""
     event = columns.events[index]
     return Audit(
         audit_id=derived_id(kind, event.workflow, event.event_id),
@@ -151,7 +153,7 @@ def noted(kind: Literal["late", "leak"], columns: Columns, index: int, text: str
         kind=kind,
         workflow=event.workflow,
         reason=Reason(text=text, event_ids=[event.event_id]),
-        events=1,
+        events=events,
         source=columns.source(index),
     )
 

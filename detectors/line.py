@@ -6,7 +6,7 @@ own, so that live, shadow, backtest and demo decide alike and a replay decides t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,38 +15,45 @@ from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
 from detectors.detections import Detection, detection_of
 from detectors.effects import Effects, detected, noted
-from detectors.kernel import LATE
+from detectors.kernel.loop import LATE
 from detectors.plan import MICRO, Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
 from detectors.windows import Edge, Windows
+
+Paused = Literal["leaks", "blocked", "runs"]
 
 
 class Taken(NamedTuple):
     """A batch after it was judged."""
 
     columns: Columns
-    fates: NDArray[np.int8]  # one of kernel.COUNTED, LATE, DUPLICATE, BLOCKED an event
+    fates: NDArray[np.int8]  # one of loop.COUNTED, LATE, DUPLICATE, BLOCKED an event
     effects: Effects
 
 
 class Line:
     """One partition's events, from bytes to decisions."""
 
-    def __init__(self, compiled: Compiled, *, latch: bool = False) -> None:
-        """With `latch` the events of a paused workflow count as not executed: a simulation."""
+    def __init__(self, compiled: Compiled, paused: Paused = "leaks") -> None:
+        """`paused` says what an event of a paused workflow means.
+
+        "leaks": it was executed all the same (live). "blocked": it would not have been executed
+        (simulation). "runs": nothing is ever paused (detections only).
+        """
         self.windows = Windows(compiled)
         self.standings = Standings(compiled.book)
         self._compiled = compiled
         self._decoder = Decoder(compiled, self.windows)
         self._recent = Recent()
-        self._latch = latch
+        self._paused = paused
 
     def take(self, records: Records) -> Taken:
         """Judge records in log order. Where the log was cut into batches changes nothing."""
         columns = self._decoder.read(records)
         taken = Taken(columns, np.zeros(len(columns.events), np.int8), Effects.none())
         taken.effects.rejected.extend(columns.rejected)
+        self._recent.add(columns.batch.ident, [event.event_id for event in columns.events])
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
@@ -66,13 +73,10 @@ class Line:
             before_us = int(columns.batch.time[start]) - 1
             self.windows.forgive(columns.events[start].workflow, before_us)
             due = self.standings.next_due(columns, start)
-        if self._latch:
+        if self._paused == "blocked":
             self.standings.block(columns, fates, start)
         end, edges = self.windows.take(columns.batch, fates, range(start, due), stop=True)
         span = range(start, end)
-        self._recent.add(
-            columns.batch.ident[start:end], [event.event_id for event in columns.events[start:end]]
-        )
         for index in np.flatnonzero(fates[start:end] == LATE) + start:
             effects.audits.append(noted("late", columns, int(index), "too late for any window"))
         detections = [self._detection(edge, columns) for edge in edges]
@@ -80,9 +84,11 @@ class Line:
             generation = self.standings.of(detection.workflow).generation
             effects.detections.append(detection)
             effects.audits.append(detected(detection, columns, generation))
-        self.standings.follow(columns, fates, span, detections, effects)
+        if self._paused != "runs":
+            self.standings.follow(columns, fates, span, detections, effects)
         return end
 
     def _detection(self, edge: Edge, columns: Columns) -> Detection:
         currency = self._decoder.currencies[edge.currency]
-        return detection_of(self._compiled, edge, columns, currency, self._recent.find(edge.idents))
+        event_ids = self._recent.find(edge.idents, upto=edge.event + 1)
+        return detection_of(self._compiled, edge, columns, currency, event_ids)

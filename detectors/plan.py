@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +152,7 @@ def _plan(
     window_s: list[int],
     book: PolicyBook,
 ) -> Plan:
-    by_rule = {
+    by_rule: dict[str, NDArray[Any]] = {
         name: np.array([row[name] for row in rows], dtype) for name, dtype in _BY_RULE.items()
     }
     late = by_rule["reversed_late"]
@@ -160,9 +161,7 @@ def _plan(
         windows=np.array(windows_at, np.int32),
         window_us=np.array(window_s, np.int64) * MICRO,
         longest_us=np.array([p.longest_window_s for p in book.policies], np.int64) * MICRO,
-        cohorts=np.array(
-            [late[a:b].any() for a, b in zip(rules_at, rules_at[1:], strict=False)], np.bool_
-        ),
+        cohorts=np.array([late[a:b].any() for a, b in pairwise(rules_at)], np.bool_),
         **by_rule,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,26 +20,46 @@ class Recent:
     """Stored identities and event ids of the last RECENT_MAX events."""
 
     def __init__(self) -> None:
-        self._chunks: deque[tuple[int, NDArray[np.uint64], list[str]]] = deque()
+        self._chunks: deque[Chunk] = deque()
         self._end = 0
 
     def add(self, idents: NDArray[np.uint64], event_ids: list[str]) -> None:
-        """Append events, in log order."""
+        """Append a batch of events, in log order."""
         if not event_ids:
             return
-        self._chunks.append((self._end, idents, event_ids))
+        self._chunks.append(Chunk(self._end, idents, event_ids))
         self._end += len(event_ids)
-        while self._end - self._chunks[0][0] - len(self._chunks[0][2]) >= RECENT_MAX:
+        while self._end - self._chunks[0].end >= RECENT_MAX:
             self._chunks.popleft()
 
-    def find(self, wanted: Sequence[int]) -> list[str]:
-        """The ids of these identities, in the order asked, without those too long ago."""
+    def find(self, wanted: Sequence[int], upto: int) -> list[str]:
+        """Their ids in the order asked, without those that were too long ago.
+
+        Args:
+            wanted: stored identities.
+            upto: how many events of the newest batch had arrived.
+        """
         missing, found = set(wanted), {}
-        for start, idents, event_ids in reversed(self._chunks):
+        newest = self._chunks[-1].start + upto
+        for chunk in reversed(self._chunks):
             if not missing:
                 break
-            hits = np.flatnonzero(np.isin(idents, np.array(list(missing), np.uint64)))
-            for hit in hits[start + hits >= self._end - RECENT_MAX]:
-                found[int(idents[hit])] = event_ids[hit]
+            hits = np.flatnonzero(np.isin(chunk.idents, np.array(list(missing), np.uint64)))
+            for hit in hits:
+                if newest - RECENT_MAX <= chunk.start + hit < newest:
+                    found[int(chunk.idents[hit])] = chunk.event_ids[hit]
             missing -= found.keys()
         return [found[ident] for ident in wanted if ident in found]
+
+
+class Chunk(NamedTuple):
+    """One batch; `start` counts the events before it."""
+
+    start: int
+    idents: NDArray[np.uint64]
+    event_ids: list[str]
+
+    @property
+    def end(self) -> int:
+        """Counts the events up to its last."""
+        return self.start + len(self.event_ids)

@@ -14,7 +14,7 @@ from detectors.columns import NOT_LIVE, Columns
 from detectors.detections import Detection
 from detectors.effects import Effects, Move, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
-from detectors.kernel import BLOCKED, COUNTED
+from detectors.kernel.loop import BLOCKED, COUNTED
 from detectors.plan import MICRO
 from detectors.state import NONE
 
@@ -108,10 +108,10 @@ class Standings:
         return True
 
     def _trip(self, columns: Columns, index: int, detection: Detection, effects: Effects) -> None:
-        if detection.policy.mode == "enforce":
-            if self.of(detection.workflow).can(Cause.DETECTION):
-                reason = detection.reason()
-                self._move(columns, index, Cause.DETECTION, reason, effects, detection.policy)
+        enforced = detection.policy.mode == "enforce"
+        if enforced and self.of(detection.workflow).can(Cause.DETECTION):
+            reason = detection.reason()
+            self._move(columns, index, Cause.DETECTION, reason, effects, detection.policy)
 
     def _count(
         self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects
@@ -132,7 +132,11 @@ class Standings:
             if event.value is not None and event.currency is not None:
                 money = standing.leaked_money
                 money[event.currency] = money.get(event.currency, 0.0) + event.value
-            effects.audits.append(noted("leak", columns, index, "executed while paused"))
+            if _is_power_of_ten(standing.leaked_actions):
+                text = f"{standing.leaked_actions} actions executed while paused"
+                effects.audits.append(
+                    noted("leak", columns, index, text, events=standing.leaked_actions)
+                )
 
     def _move(
         self,
@@ -155,3 +159,8 @@ class Standings:
         self.all[workflow] = standing
         held = standing.breaker.state is not State.CLOSED
         (self._held.add if held else self._held.discard)(workflow)
+
+
+def _is_power_of_ten(number: int) -> bool:
+    """Leaks are audited at the 1st, 10th, 100th ...: a flood of them must not become two."""
+    return str(number).strip("0") == "1"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import kernel
+from detectors.kernel import hashing, loop, reversals
 from detectors.plan import MICRO, Compiled
 from detectors.rates.terms import RECIPIENTS
 from detectors.state import (
@@ -53,9 +53,9 @@ class Edge(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where the kernel writes rising edges; `count` says how many."""
+    """Where the kernel writes rising edges; `used` says how many."""
 
-    count: NDArray[np.int64]
+    used: NDArray[np.int64]
     event: NDArray[np.int64]
     rule: NDArray[np.int64]
     events: NDArray[np.int64]
@@ -67,9 +67,17 @@ class Found(NamedTuple):
 
 
 def _found(size: int) -> Found:
-    types = (np.int64, np.int64, np.int64, np.float64, np.float64, np.uint16, np.int64)
-    idents = np.zeros((size, kernel.EVIDENCE_MAX), np.uint64)
-    return Found(np.zeros(1, np.int64), *(np.zeros(size, dtype) for dtype in types), idents)
+    return Found(
+        used=np.zeros(1, np.int64),
+        event=np.zeros(size, np.int64),
+        rule=np.zeros(size, np.int64),
+        events=np.zeros(size, np.int64),
+        rate=np.zeros(size, np.float64),
+        money=np.zeros(size, np.float64),
+        currency=np.zeros(size, np.uint16),
+        ids=np.zeros(size, np.int64),
+        idents=np.zeros((size, loop.EVIDENCE_MAX), np.uint64),
+    )
 
 
 class Windows:
@@ -113,7 +121,7 @@ class Windows:
 
         Args:
             batch: columns of n events in log order.
-            fates: n codes (kernel.COUNTED, LATE, DUPLICATE), written in place.
+            fates: n codes (loop.COUNTED, LATE, DUPLICATE), written in place.
             span: the events to take.
             stop: stop after an event with a rising edge.
 
@@ -124,8 +132,8 @@ class Windows:
         self._room_for(end - start)
         edges: list[Edge] = []
         while start < end and not (stop and edges):
-            self._found.count[0] = 0
-            start = kernel.take(self.plan, self.state, batch, start, end, stop, fates, self._found)
+            self._found.used[0] = 0
+            start = loop.take(self.plan, self.state, batch, start, end, stop, fates, self._found)
             edges += self._edges()
         return start, edges
 
@@ -133,7 +141,7 @@ class Windows:
         """Let only later events of the workflow count: a person has let it run again."""
         for (name, _), stream in self.streams.items():
             if name == workflow:
-                kernel.forgive(self.plan, self.state, stream, until_us)
+                loop.forgive(self.plan, self.state, stream, until_us)
 
     def current(self, workflow: str, policy: int) -> list[float]:
         """Each rule's rate over the newest window, in its unit; nan for a rule with groups."""
@@ -171,7 +179,7 @@ class Windows:
                 money=float(found.money[n]) / MICRO,
                 currency=int(found.currency[n]),
             )
-            for n in range(int(found.count[0]))
+            for n in range(int(found.used[0]))
         ]
 
     def _room_for(self, events: int) -> None:
@@ -198,8 +206,8 @@ class Windows:
         wanted = table_size(keyed.size)
         if wanted > old.size:
             new = np.full(wanted, NONE, np.int32)
-            kernel.rehash(old, new, keyed)
-            self.state = self.state._replace(**{table: new})
+            hashing.rehash(old, new, keyed)
+            self.state = self.state._replace(**{table: new})  # type: ignore[arg-type]
 
     def _rewait(self, size: int) -> None:
         old = self.state
@@ -208,4 +216,6 @@ class Windows:
             waiting_time=np.zeros(size, np.int64),
             waiting_owner=np.full(size, NONE, np.int32),
         )
-        kernel.rewait(old.waiting_key, old.waiting_time, old.waiting_owner, self.plan, self.state)
+        reversals.rewait(
+            old.waiting_key, old.waiting_time, old.waiting_owner, self.plan, self.state
+        )

@@ -1,0 +1,68 @@
+"""Groups of a rule with `per` or `same`: made when first seen, forgotten when no row is left."""
+
+from __future__ import annotations
+
+from detectors.flags import REVERSES
+from detectors.kernel import compiled
+from detectors.kernel.hashing import find, mixed, remove
+from detectors.kernel.sums import is_above, is_below
+from detectors.state import FREE_SLOT, GROUPS, NONE, SLOTS
+
+
+@compiled
+def group_slot(state, stream, rule, group_hash):
+    """The slot of a group, made where it is new."""
+    key = mixed(mixed(group_hash, stream), rule)
+    place = find(state.group_table, state.key, key)
+    slot = state.group_table[place]
+    if slot != NONE:
+        return slot
+    slot = state.counters[FREE_SLOT]
+    if slot == NONE:
+        slot = state.counters[SLOTS]
+        state.counters[SLOTS] += 1
+    else:
+        state.counters[FREE_SLOT] = state.holders[slot]
+    state.above[slot], state.below[slot], state.events[slot] = 0.0, 0.0, 0
+    state.crossed[slot] = False
+    state.key[slot], state.owner[slot], state.holders[slot] = key, stream, 0
+    state.group_table[place] = slot
+    state.counters[GROUPS] += 1
+    return slot
+
+
+@compiled
+def hold_groups(plan, state, stream, row, batch, i):
+    """Point the row at its group in every grouped rule that may count or measure it."""
+    policy = state.policy[stream]
+    flags = state.flags[row]
+    for rule in range(plan.rules[policy], plan.rules[policy + 1]):
+        column = plan.group[rule]
+        if column == NONE:
+            continue
+        slot = NONE
+        if (
+            is_above(plan, rule, flags)
+            or is_below(plan, rule, flags)
+            or (plan.reversed_late[rule] and flags & REVERSES)
+        ):
+            slot = group_slot(state, stream, rule, batch.groups[column, i])
+            state.holders[slot] += 1
+        state.slot_of[column, row] = slot
+
+
+@compiled
+def let_go(state, slot):
+    """One row less points to the group; without rows it is forgotten, unless it is crossed."""
+    state.holders[slot] -= 1
+    if state.holders[slot] == 0 and not state.crossed[slot]:
+        forget_group(state, slot)
+
+
+@compiled
+def forget_group(state, slot):
+    remove(state.group_table, state.key, slot)
+    state.owner[slot] = NONE
+    state.holders[slot] = state.counters[FREE_SLOT]
+    state.counters[FREE_SLOT] = slot
+    state.counters[GROUPS] -= 1

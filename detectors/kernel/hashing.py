@@ -1,0 +1,58 @@
+"""Hash tables of row numbers, by linear probing; the keys stand in the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.kernel import compiled
+from detectors.state import NONE
+
+_MIX1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX2 = np.uint64(0x94D049BB133111EB)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@compiled
+def mixed(value, salt):
+    """A 64-bit hash of a hash and a small number (splitmix64's finalizer, Steele et al. 2014)."""
+    x = value ^ (np.uint64(salt + 1) * _GOLDEN)
+    x = (x ^ (x >> np.uint64(30))) * _MIX1
+    x = (x ^ (x >> np.uint64(27))) * _MIX2
+    return x ^ (x >> np.uint64(31))
+
+
+@compiled
+def find(table, keys, key):
+    """The place in `table` of the row with this key, or of the gap where it belongs."""
+    mask = np.uint64(table.size - 1)
+    place = key & mask
+    while table[place] != NONE and keys[table[place]] != key:
+        place = (place + np.uint64(1)) & mask
+    return place
+
+
+@compiled
+def remove(table, keys, row):
+    """Take a row out and close the gap (Knuth, TAOCP 3, 6.4, algorithm R)."""
+    mask = np.uint64(table.size - 1)
+    gap = find(table, keys, keys[row])
+    if table[gap] != row:
+        return  # a later row has taken its key over
+    place = gap
+    while True:
+        place = (place + np.uint64(1)) & mask
+        if table[place] == NONE:
+            break
+        home = keys[table[place]] & mask
+        if ((place - home) & mask) >= ((place - gap) & mask):
+            table[gap] = table[place]
+            gap = place
+    table[gap] = NONE
+
+
+@compiled
+def rehash(old, table, keys):
+    """Put all rows of an old table into a larger one."""
+    for row in old:
+        if row != NONE:
+            table[find(table, keys, keys[row])] = row
