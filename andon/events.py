@@ -64,7 +64,7 @@ class Mode(StrEnum):
     SANDBOX = "sandbox"
 
 
-_RFC3339 = re.compile(
+_RFC3339 = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
@@ -80,7 +80,7 @@ def parse_ts(text: object) -> datetime:
         if text.tzinfo is None:
             raise ValueError("must carry an offset, as in 2026-01-31T08:00:00Z")
         return text.astimezone(UTC)
-    if not isinstance(text, str) or not _RFC3339.fullmatch(text):
+    if not isinstance(text, str) or not re.fullmatch(_RFC3339, text):
         raise ValueError("must be RFC 3339 with an offset, as in 2026-01-31T08:00:00Z")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
@@ -98,7 +98,7 @@ Timestamp = Annotated[
     datetime,
     BeforeValidator(parse_ts),
     PlainSerializer(format_ts, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_RFC3339}$"}),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$")]
@@ -109,26 +109,39 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
-    event_id: Annotated[str, Field(min_length=1, max_length=128)] = Field(default_factory=uuid7)
-    ts: Timestamp
-    workflow: Name
-    automation: Name
+    event_id: str = Field(
+        default_factory=uuid7, min_length=1, max_length=128, description="unique; a UUIDv7 does"
+    )
+    ts: Timestamp = Field(description="when the action took effect")
+    workflow: Name = Field(description="the unit that is paused; the record key")
+    automation: Name = Field(description="the agent, bot or flow that acted")
     capability: Annotated[Capability, Field(strict=False)]
-    action: Name
-    target: Annotated[str, Field(max_length=500)] | None = None
+    action: Name = Field(description="what it did, as in refund.create")
+    target: Annotated[str, Field(max_length=500)] | None = Field(
+        None, description="the record, recipient or system acted on"
+    )
     outcome: Annotated[Outcome, Field(strict=False)]
-    value: Annotated[float, Field(ge=0)] | None = None
-    currency: Currency | None = None
-    recipients: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    reverses: str | None = None
+    value: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="money moved, in units of `currency`; a refund is positive"
+    )
+    currency: Currency | None = Field(None, description="three letters; needed with `value`")
+    recipients: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
+        None, description="people reached by one send"
+    )
+    reverses: str | None = Field(
+        None, description="`event_id` of the earlier action that this one undoes"
+    )
     by: Annotated[By, Field(strict=False)] = By.AUTOMATION
     mode: Annotated[Mode, Field(strict=False)] = Mode.LIVE
-    run: str | None = None
-    step: int | None = None
-    reason: str | None = None
-    decision: dict[str, Any] | None = None
-    traceparent: str | None = None
-    labels: dict[str, Any] = Field(default_factory=dict)
+    run: str | None = Field(None, description="the agent run (loop) it belongs to")
+    step: int | None = Field(None, description="the position in that run")
+    reason: str | None = Field(None, description="why denied, failed or reversed")
+    decision: dict[str, Any] | None = Field(
+        None,
+        description="what the automation saw and decided, under which policy; not interpreted",
+    )
+    traceparent: str | None = Field(None, description="W3C trace context")
+    labels: dict[str, Any] = Field(default_factory=dict, description="free; never interpreted")
 
     @model_validator(mode="after")
     def _value_has_a_currency(self) -> Event:

@@ -48,7 +48,9 @@ class Limit(PolicyModel):
     currency: Currency | None = None
     recipients: Annotated[int, Field(gt=0)] | None = None
     where: Where = Where()
-    then: Literal["review", "sandbox", "deny"] = "deny"
+    then: Literal["review", "sandbox", "deny"] = Field(
+        "deny", description="what becomes of an action beyond the limit"
+    )
 
     @model_validator(mode="after")
     def _limits_something(self) -> Limit:
@@ -71,8 +73,10 @@ class Trial(PolicyModel):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    permits: Annotated[int, Field(ge=1)] = 10
-    passes: Annotated[int, Field(ge=1, alias="pass")] = 10
+    permits: Annotated[int, Field(ge=1)] = Field(10, description="actions that may run on trial")
+    passes: Annotated[int, Field(ge=1)] = Field(
+        10, alias="pass", description="good ones that end the trial"
+    )
 
     @model_validator(mode="after")
     def _can_be_passed(self) -> Trial:
@@ -131,7 +135,9 @@ class Policy(PolicyModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     match: Match = Match()
-    mode: Literal["enforce", "shadow", "off"] = "enforce"
+    mode: Literal["enforce", "shadow", "off"] = Field(
+        "enforce", description="pause, only tell, or do nothing"
+    )
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
     limits: Annotated[tuple[Limit, ...], Field(strict=False)] = ()
     scope: Scope = Scope()

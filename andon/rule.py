@@ -90,22 +90,26 @@ class Rule(PolicyModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     rate: Annotated[Rate, Field(strict=False)]
-    over: Duration
-    above: Bound | None = None
-    at_least: Bound | None = None
-    min: Annotated[int, Field(ge=1)] = 1
+    over: Duration = Field(description="the trailing window, by event time")
+    above: Bound | None = Field(None, description="crossed by more than this")
+    at_least: Bound | None = Field(None, description="crossed by this or more")
+    min: Annotated[int, Field(ge=1)] = Field(1, description="fewest events in the denominator")
     where: Where = Where()
-    per: Literal["target", "automation", "action", "run"] | None = None
-    currency: Currency | None = None
-    of: Literal["events", "recipients"] = "events"
-    weigh: Literal["count", "value"] = "count"
-    attribute: Literal["arrival", "cohort"] = "cohort"
+    per: Literal["target", "automation", "action", "run"] | None = Field(
+        None, description="count within each such group of the workflow"
+    )
+    currency: Currency | None = Field(None, description="the money that is counted")
+    of: Literal["events", "recipients"] = Field("events", description="what volume counts")
+    weigh: Literal["count", "value"] = Field("count", description="what reversal counts")
+    attribute: Literal["arrival", "cohort"] = Field(
+        "cohort", description="a reversal counts when it arrives, or with the action it undoes"
+    )
     same: Annotated[
         tuple[str, ...],
         BeforeValidator(as_list),
         Field(strict=False),
         one_or_more({"enum": SAME_FIELDS}),
-    ] = ()
+    ] = Field((), description="events that agree on these are duplicates")
     method: Literal["window"] = "window"
 
     @property
