@@ -1,1 +1,36 @@
-"""Andon: a circuit breaker for AI automations, built on an event stream."""
+"""Andon: a circuit breaker for AI automations, built on an event stream.
+
+    from andon import BreakerOpen, Guard
+
+    guard = Guard(workflow="refunds", automation="refund-bot")
+
+    @guard.action("transact", "refund.create", value="amount", currency="USD", target="charge")
+    def refund(charge, amount): ...
+
+docs/guard.md tells the rest.
+"""
+
+from __future__ import annotations
+
+from andon.breaker import Breaker, State
+from andon.errors import AndonError, BreakerOpen, LimitExceeded
+from andon.events import By, Capability, Event, Mode, Outcome
+from andon.guard import Attempt, Call, Guard, MemoryTransport, current_attempt
+
+__all__ = [
+    "AndonError",
+    "Attempt",
+    "Breaker",
+    "BreakerOpen",
+    "By",
+    "Call",
+    "Capability",
+    "Event",
+    "Guard",
+    "LimitExceeded",
+    "MemoryTransport",
+    "Mode",
+    "Outcome",
+    "State",
+    "current_attempt",
+]

@@ -109,6 +109,13 @@ GUARD: tuple[Metric, ...] = (
         "Events by what became of them: queued, sent, dropped, failed.",
         ("workflow", "fate"),
     ),
+    Metric(
+        "andon_guard_faults_total",
+        "counter",
+        "What went wrong in the guard and was kept from the application, by kind: extractor, "
+        "classifier, field, command, connection.",
+        ("workflow", "kind"),
+    ),
     Metric("andon_guard_queued_events", "gauge", "Events that wait to be sent.", ("workflow",)),
     Metric(
         "andon_guard_state",

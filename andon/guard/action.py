@@ -1,0 +1,117 @@
+"""The decorator's half of an action: fields from a call, and an outcome from what came of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from andon.events import Capability, Outcome
+from andon.guard.attempt import Attempt
+from andon.guard.extract import Call, NoResult, extractors
+from andon.guard.tally import Tally
+
+if TYPE_CHECKING:
+    from andon.guard.recorder import Recorder
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Verdict = Outcome | str | tuple[Outcome | str, str | None] | None
+Classify = Callable[[Any], Verdict]
+
+
+class Action:
+    """One decorated function. Raises ValueError or TypeError where it cannot be guarded so."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        tally: Tally,
+        capability: Capability,
+        name: str,
+        function: Callable[..., Any],
+        classify: Classify | None,
+        sources: Mapping[str, object],
+    ) -> None:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__qualname__} is a generator, which returns before it acts: "
+                f'use `with guard.attempt("{capability}", "{name}"):` inside it'
+            )
+        self._recorder = recorder
+        self._tally = tally
+        self._capability = capability
+        self._name = name
+        self._classify = classify
+        self._signature = inspect.signature(function)
+        self._extractors = extractors(self._signature, sources)
+
+    def wrap(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function, guarded; a coroutine function stays one."""
+        wrapper = self._async(function) if _is_async(function) else self._sync(function)
+        return functools.wraps(function)(wrapper)
+
+    def _sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            call = Call(self._signature, args, kwargs)
+            with self._attempt(call) as attempt:
+                try:
+                    call.result = function(*args, **kwargs)
+                except Exception as error:
+                    self._conclude(attempt, call, error)
+                    raise
+                self._conclude(attempt, call, call.result)
+                return call.result
+
+        return guarded
+
+    def _async(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            call = Call(self._signature, args, kwargs)
+            async with self._attempt(call) as attempt:
+                try:
+                    call.result = await function(*args, **kwargs)
+                except Exception as error:
+                    self._conclude(attempt, call, error)
+                    raise
+                self._conclude(attempt, call, call.result)
+                return call.result
+
+        return guarded
+
+    def _attempt(self, call: Call) -> Attempt:
+        attempt = Attempt(self._recorder, self._capability, self._name, {})
+        self._fill(attempt, call)
+        return attempt
+
+    def _conclude(self, attempt: Attempt, call: Call, ending: object) -> None:
+        self._fill(attempt, call)
+        if self._classify and attempt.outcome is None:
+            try:
+                attempt.outcome, reason = _verdict(self._classify(ending))
+            except Exception as error:
+                self._tally.fault("classifier", f"of {self._name}", error)
+            else:
+                attempt.reason = reason if attempt.reason is None else attempt.reason
+
+    def _fill(self, attempt: Attempt, call: Call) -> None:
+        """Sets the fields that are not set yet: before the call, and after it from its result."""
+        for field, get in self._extractors:
+            if getattr(attempt, field) is not None:
+                continue
+            try:
+                setattr(attempt, field, get(call))
+            except NoResult:
+                pass
+            except Exception as error:
+                self._tally.fault("extractor", f"{field} of {self._name}", error)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function)
+
+
+def _verdict(verdict: Verdict) -> tuple[Outcome | None, str | None]:
+    outcome, reason = verdict if isinstance(verdict, tuple) else (verdict, None)
+    return (None if outcome is None else Outcome(outcome)), reason

@@ -1,0 +1,135 @@
+"""What a guard obeys: the newest command of its workflow, and what it does without one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from andon.alert_text import resume_command
+from andon.breaker import Breaker, State
+from andon.commands import Command
+from andon.errors import BreakerOpen
+from andon.events import format_ts
+
+Fail = Literal["open", "closed"]
+Clock = Callable[[], datetime]
+
+
+class Refusal(NamedTuple):
+    """Why an action may not run: `error` for its caller, `reason` for its event."""
+
+    error: BreakerOpen
+    reason: str
+
+
+class Gate:
+    """Thread-safe. `barred` is False while every action may pass: the one read of the hot path.
+
+    The highest generation wins; lower or equal ones change nothing. A command whose `expires_at`
+    has passed leaves the workflow CLOSED. Losing the broker lifts no pause.
+    """
+
+    def __init__(self, workflow: str, fail: Fail, clock: Clock) -> None:
+        self._workflow = workflow
+        self._fail = fail
+        self._clock = clock
+        self._command: Command | None = None
+        self._permits: int | None = None
+        self._on_first_use: Callable[[], None] | None = None
+        self.connected = False
+        self._unlock()
+
+    def obey(self, command: Command) -> bool:
+        """Take a command; False where a newer one is already obeyed."""
+        with self._lock:
+            if self._command is not None and command.generation <= self._command.generation:
+                return False
+            self._command = command
+            self._permits = command.permits
+            self._settle()
+            return True
+
+    def hears(self, connected: bool) -> None:
+        """Whether commands would arrive now."""
+        with self._lock:
+            self.connected = connected
+            self._settle()
+
+    def judge(self, *, take: bool) -> Refusal | None:
+        """Why an action may not run now, or None. `take` uses up a permit of the trial."""
+        if self._on_first_use:
+            self._wake()
+        with self._lock:
+            if self._fail == "closed" and not self.connected:
+                return self._deaf()
+            self._settle()
+            command, state = self._command, self.state.state
+            if command is None:
+                return None
+            if state.refuses:
+                return self._paused(command)
+            if state is State.HALF_OPEN and self._permits is not None:
+                if self._permits == 0:
+                    return self._spent(command)
+                self._permits -= 1 if take else 0
+            return None
+
+    @property
+    def state(self) -> Breaker:
+        """The state obeyed and its generation; CLOSED, 0 before any command was heard."""
+        command = self._command
+        if command is None:
+            return Breaker()
+        expired = command.expires_at is not None and command.expires_at <= self._clock()
+        return Breaker(State.CLOSED if expired else command.state, command.generation)
+
+    def forked(self, on_first_use: Callable[[], None]) -> None:
+        """In a forked child: keep what is obeyed, and call back before the first action."""
+        self.connected = False
+        self._on_first_use = on_first_use
+        self._unlock()
+
+    def _unlock(self) -> None:
+        self._lock = threading.Lock()
+        self._settle()
+
+    def _settle(self) -> None:
+        state = self.state.state
+        deaf = self._fail == "closed" and not self.connected
+        trial = state is State.HALF_OPEN and self._permits is not None
+        self.barred = state.refuses or trial or deaf or self._on_first_use is not None
+
+    def _wake(self) -> None:
+        with self._lock:
+            wake, self._on_first_use = self._on_first_use, None
+            self._settle()
+        if wake:
+            wake()
+
+    def _paused(self, command: Command) -> Refusal:
+        resume = f"Resume with: {resume_command(self._workflow)}"
+        if command.expires_at:
+            resume += f", or wait until {format_ts(command.expires_at)}"
+        reason = f"paused, generation {command.generation}"
+        return self._refusal(command.reason.text, reason, resume, command)
+
+    def _spent(self, command: Command) -> Refusal:
+        text = f"it is on trial and this guard has used its {command.permits} permits"
+        reason = f"on trial, no permit left, generation {command.generation}"
+        return self._refusal(text, reason, "It runs again when the trial is passed", command)
+
+    def _deaf(self) -> Refusal:
+        text = "no commands are heard, so its state is not known, and this guard fails closed"
+        return self._refusal(text, "state not known", "It runs again when a broker answers")
+
+    def _refusal(
+        self, text: str, reason: str, resume: str, command: Command | None = None
+    ) -> Refusal:
+        since = command.issued_at if command else None
+        generation = command.generation if command else 0
+        error = BreakerOpen(
+            self._workflow, reason=text, since=since, resume=resume, generation=generation
+        )
+        return Refusal(error, reason)

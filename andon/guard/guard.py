@@ -1,0 +1,268 @@
+"""The guard: stands between an automation and the world, and tells what passed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast
+
+from andon import topics
+from andon.breaker import Breaker, State
+from andon.commands import Ack, Command
+from andon.events import By, Capability, Mode
+from andon.guard import process, settings
+from andon.guard.action import Action, Classify
+from andon.guard.attempt import Attempt
+from andon.guard.extract import Sources
+from andon.guard.fields import Fields
+from andon.guard.follower import Follower
+from andon.guard.gate import Clock, Fail, Gate
+from andon.guard.outbox import Outbox, WhenFull
+from andon.guard.recorder import Author, Recorder
+from andon.guard.tally import Tally, log
+from andon.guard.transport import Message, Transport
+from andon.ids import uuid7
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STATES = tuple(State)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Guard:
+    """Guards the actions of one automation in one workflow. Thread-safe, for asyncio too.
+
+    Args:
+        workflow: the unit that is paused; or ANDON_WORKFLOW.
+        automation: the agent, bot or flow that acts; or ANDON_AUTOMATION.
+        bootstrap_servers: host:port, several by commas; or KAFKA_BOOTSTRAP_SERVERS; else
+            localhost:9092.
+        fail: what happens while no commands are heard: `open`, the default, goes by the last
+            known state (running, before any), `closed` refuses. Or ANDON_FAIL.
+        when_full: what happens when `queue_max` events wait for the broker: `drop_oldest`, the
+            default, `drop_newest`, or `block` the caller. Or ANDON_WHEN_FULL.
+        mode: of all events: `live`, the default, `shadow` or `sandbox`. Or ANDON_MODE.
+        queue_max: the most events held in memory, about 1 kB each.
+        exit_timeout_s: how long the end of the process waits for the last events.
+        kafka: further settings of kafka-python's clients, such as security_protocol.
+        clock: tells the time, with an offset.
+        transport: another way to the event stream, such as MemoryTransport in tests.
+
+    Raises:
+        ValueError: a setting is missing or cannot be; names it and what it may be.
+    """
+
+    def __init__(
+        self,
+        workflow: str | None = None,
+        automation: str | None = None,
+        *,
+        bootstrap_servers: str | Sequence[str] | None = None,
+        fail: Fail | None = None,
+        when_full: WhenFull | None = None,
+        mode: Mode | str | None = None,
+        queue_max: int = 10_000,
+        exit_timeout_s: float = 5.0,
+        kafka: Mapping[str, Any] | None = None,
+        clock: Clock = now,
+        transport: Transport | None = None,
+    ) -> None:
+        if queue_max < 1:
+            raise ValueError(f"queue_max: must be 1 or more, not {queue_max}")
+        if clock().tzinfo is None:
+            raise ValueError("clock: must tell times with an offset, as datetime.now(UTC) does")
+        self.workflow = settings.text("workflow", workflow)
+        self.automation = settings.text("automation", automation)
+        self.exit_timeout_s = exit_timeout_s
+        self.id = _instance_id()
+        mode = settings.choice("mode", mode, ("live", "shadow", "sandbox"))
+        self._clock = clock
+        self._transport = transport or _kafka_transport(
+            settings.servers(bootstrap_servers), kafka or {}
+        )
+        self._tally = Tally(self.workflow)
+        self._gate = Gate(
+            self.workflow,
+            cast(Fail, settings.choice("fail", fail, ("open", "closed"))),
+            clock,
+        )
+        self._outbox = Outbox(
+            self._transport,
+            self._tally,
+            queue_max=queue_max,
+            when_full=cast(
+                WhenFull,
+                settings.choice("when_full", when_full, ("drop_oldest", "drop_newest", "block")),
+            ),
+            on_start=process.close_at_exit,
+        )
+        self._follower = Follower(
+            self.workflow, self._transport, self._gate, self._tally, self._acknowledge
+        )
+        author = Author(self.workflow, self.automation, mode)
+        self._recorder = Recorder(author, self._gate, self._outbox, self._tally, clock)
+        process.register(self)
+        self._follower.start()
+
+    def action(
+        self,
+        capability: Capability | str,
+        action: str,
+        *,
+        classify: Classify | None = None,
+        **sources: Unpack[Sources],
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Decorate a function or a coroutine function: each call is one action and one event.
+
+        Sources say where the event's fields come from; `andon.guard.extract` has the rule.
+        `classify` is given what the function returned or the exception it raised, and tells the
+        outcome, or an outcome and a reason, or None for the rule that exceptions are errors.
+
+        Raises:
+            ValueError: a capability or a source cannot be.
+            TypeError: the function is a generator.
+        """
+        known = _capability(capability)
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            made = Action(self._recorder, self._tally, known, action, function, classify, sources)
+            return made.wrap(function)
+
+        return decorate
+
+    def attempt(
+        self, capability: Capability | str, action: str, **fields: Unpack[Fields]
+    ) -> Attempt:
+        """One action as a context manager, for `with` and `async with`.
+
+        Raises:
+            ValueError: there is no such capability.
+        """
+        return Attempt(self._recorder, _capability(capability), action, fields)
+
+    def reversed(
+        self,
+        event_id: str,
+        *,
+        by: By | str,
+        capability: Capability | str | None = None,
+        action: str | None = None,
+        **fields: Unpack[Fields],
+    ) -> str:
+        """Report that an earlier action was undone; never refused. Returns the new event's id.
+
+        Capability, action, target, value and currency are those of the earlier action while this
+        guard remembers it (the last 10,000), unless they are given.
+
+        Raises:
+            ValueError: there is no such capability, or `by` is not automation, human or system.
+        """
+        known = _capability(capability) if capability else None
+        event = self._recorder.reversal(event_id, By(by), known, action, fields)
+        self._recorder.emit(event)
+        return str(event["event_id"])
+
+    def check(self) -> None:
+        """Raise BreakerOpen where an action would be refused now; uses no permit, tells nothing."""
+        if self._gate.barred and (refusal := self._gate.judge(take=False)):
+            raise refusal.error
+
+    @property
+    def state(self) -> Breaker:
+        """The state obeyed and its generation; CLOSED, 0 before any command was heard."""
+        return self._gate.state
+
+    def ready(self, timeout_s: float = 10.0) -> bool:
+        """Wait until the commands that stood in the log are known; False where time ran out."""
+        self._follower.start()
+        return self._follower.known.wait(timeout_s)
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Wait until the broker has all events; False where time ran out."""
+        return self._outbox.flush(timeout_s)
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Deliver what waits and stop; False where time ran out and events were dropped.
+
+        Actions go on to be judged by the last known state, but their events are dropped.
+        """
+        timeout_s = self.exit_timeout_s if timeout_s is None else timeout_s
+        process.forget(self)
+        self._follower.stop()
+        delivered = self._outbox.close(timeout_s)
+        self._follower.join(1.0)
+        return delivered
+
+    def stats(self) -> dict[str, float | dict[str, int]]:
+        """The guard's metrics by name; those with a label beside `workflow` by its values."""
+        return {
+            **self._tally.snapshot(),
+            "andon_guard_queued_events": len(self._outbox),
+            "andon_guard_state": STATES.index(self.state.state),
+            "andon_guard_connected": int(self._gate.connected),
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Guard of {self.automation!r} in {self.workflow!r}: {self.state.state.label}>"
+
+    def forked(self) -> None:
+        """In a forked child: another guard, with connections of its own from its first use on."""
+        self.id = _instance_id()
+        self._recorder.forked()
+        self._tally.reset()
+        self._transport.forked()
+        self._outbox.forked()
+        self._follower.forked()
+        self._gate.forked(on_first_use=self._follower.start)
+
+    def _acknowledge(self, command: Command) -> None:
+        in_flight = self._recorder.in_flight
+        level = logging.WARNING if command.state.refuses else logging.INFO
+        log.log(
+            level,
+            "workflow %r: %s, generation %d: %s",
+            self.workflow,
+            command.state.label,
+            command.generation,
+            command.reason.text,
+        )
+        ack = Ack(
+            workflow=self.workflow,
+            generation=command.generation,
+            guard=self.id,
+            automation=self.automation,
+            applied_at=self._clock(),
+            in_flight=in_flight,
+        )
+        self._outbox.put_first(Message(topics.ACKS, self.workflow.encode(), ack.to_json()))
+
+
+def _capability(name: Capability | str) -> Capability:
+    try:
+        return Capability(name)
+    except ValueError:
+        known = ", ".join(Capability)
+        raise ValueError(f"capability: must be one of {known}, not {name!r}") from None
+
+
+def _instance_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid7()[-8:]}"
+
+
+def _kafka_transport(servers: Sequence[str], config: Mapping[str, Any]) -> Transport:
+    from andon.guard.kafka import KafkaTransport  # slow to import, and not for other transports
+
+    return KafkaTransport(servers, config)

@@ -1,0 +1,140 @@
+"""From attempts to events: who may run, what runs now, how it ended, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from andon.errors import BreakerOpen, LimitExceeded
+from andon.events import By, Capability, Outcome
+from andon.guard.attempt import Attempt, Refused
+from andon.guard.fields import SHAPES
+from andon.guard.gate import Clock, Gate
+from andon.guard.outbox import Outbox
+from andon.guard.tally import ACTIONS, Tally
+
+REMEMBERED_MAX = 10_000
+REVERSAL_FIELDS = ("target", "value", "currency")
+
+
+class Author(NamedTuple):
+    """What is the same in every event of one guard."""
+
+    workflow: str
+    automation: str
+    mode: str
+
+
+class Recorder:
+    """Thread-safe, without a lock of its own: each of its steps on shared state is one step."""
+
+    def __init__(
+        self, author: Author, gate: Gate, outbox: Outbox, tally: Tally, clock: Clock
+    ) -> None:
+        self._author = author
+        self._gate = gate
+        self._outbox = outbox
+        self._tally = tally
+        self._clock = clock
+        self._running: set[Attempt] = set()
+        self._remembered: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    @property
+    def in_flight(self) -> int:
+        """How many actions run now."""
+        return len(self._running)
+
+    def forked(self) -> None:
+        """In a forked child: what runs in other threads runs in the parent."""
+        self._running.clear()
+
+    def begin(self, attempt: Attempt) -> Refused | None:
+        # Running before it is judged, so that no ack misses an action that passed the old state.
+        self._running.add(attempt)
+        if not self._gate.barred:
+            return None
+        refusal = self._gate.judge(take=True)
+        if refusal is None:
+            return None
+        self._running.discard(attempt)
+        attempt.reason = refusal.reason
+        return Refused(refusal.error, self._ended(attempt, Outcome.DENIED))
+
+    def end(self, attempt: Attempt, error: BaseException | None) -> dict[str, Any]:
+        self._running.discard(attempt)
+        if attempt.reason is None:
+            attempt.reason = error
+        outcome = self._outcome(attempt, error)
+        event = self._ended(attempt, outcome)
+        if outcome is Outcome.SUCCESS:
+            self._remember(event)
+        return event
+
+    def reversal(
+        self,
+        event_id: str,
+        by: By,
+        capability: Capability | None,
+        action: str | None,
+        fields: Mapping[str, object],
+    ) -> dict[str, Any]:
+        """The event that undoes an earlier one; what is not given is as it was remembered."""
+        earlier = self._remembered.get(event_id, {})
+        if not (earlier or (capability and action)):
+            unknown = "the earlier action is not remembered: give capability and action"
+            self._tally.fault("field", "of a reversal", unknown)
+        known = capability or earlier.get("capability", Capability.UPDATE)
+        same = {field: earlier[field] for field in REVERSAL_FIELDS if field in earlier}
+        attempt = Attempt(self, known, action or earlier.get("action", "reversal"), same | dict(fields))
+        return self._event(attempt, Outcome.SUCCESS) | {"reverses": event_id, "by": by}
+
+    def emit(self, event: dict[str, Any]) -> None:
+        self._outbox.put(event)
+
+    async def emit_async(self, event: dict[str, Any]) -> None:
+        if not self._outbox.put(event, wait=False):
+            await asyncio.to_thread(self._outbox.put, event)
+
+    def _outcome(self, attempt: Attempt, error: BaseException | None) -> Outcome:
+        if attempt.outcome is not None:
+            try:
+                return Outcome(attempt.outcome)
+            except ValueError as unknown:
+                self._tally.fault("classifier", "outcome", unknown)
+        if error is None:
+            return Outcome.SUCCESS
+        refused = isinstance(error, BreakerOpen | LimitExceeded)
+        return Outcome.DENIED if refused else Outcome.ERROR
+
+    def _ended(self, attempt: Attempt, outcome: Outcome) -> dict[str, Any]:
+        self._tally.add(ACTIONS, outcome)
+        return self._event(attempt, outcome)
+
+    def _event(self, attempt: Attempt, outcome: Outcome) -> dict[str, Any]:
+        event = {
+            "event_id": attempt.event_id,
+            "ts": self._clock(),
+            "workflow": self._author.workflow,
+            "automation": self._author.automation,
+            "mode": self._author.mode,
+            "capability": attempt.capability,
+            "action": str(attempt.action)[:200] or "unnamed",
+            "outcome": outcome,
+        }
+        told = attempt.__dict__
+        for field, shape in SHAPES.items():
+            value = told.get(field)
+            if value is not None:
+                try:
+                    event[field] = shape(value)
+                except Exception as error:
+                    self._tally.fault("field", f"{field}, left out of an event", error)
+        return event
+
+    def _remember(self, event: dict[str, Any]) -> None:
+        kept = ("capability", "action", *REVERSAL_FIELDS)
+        self._remembered[event["event_id"]] = {f: event[f] for f in kept if f in event}
+        if len(self._remembered) > REMEMBERED_MAX:
+            self._remembered.popitem(last=False)

@@ -1,0 +1,46 @@
+"""What a guard may be told, by its caller or else by the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+PORT = 9092
+
+
+def text(name: str, given: str | None) -> str:
+    """A name of 1 to 200 characters; raises ValueError where there is none."""
+    value = given or os.environ.get(_variable(name))
+    if not value:
+        raise ValueError(f"{name}: is required; pass it or set {_variable(name)}")
+    if len(value) > 200:
+        raise ValueError(f"{name}: is {len(value)} characters long, 200 is the most")
+    return value
+
+
+def choice(name: str, given: str | None, choices: Sequence[str]) -> str:
+    """One of the choices, of which the first is the default."""
+    value = given or os.environ.get(_variable(name)) or choices[0]
+    if value not in choices:
+        raise ValueError(f"{name}: must be one of {', '.join(choices)}, not {value!r}")
+    return str(value)
+
+
+def servers(given: str | Sequence[str] | None) -> list[str]:
+    """Addresses as host:port; raises ValueError where one is none."""
+    value = given or os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or f"localhost:{PORT}"
+    addresses = value.split(",") if isinstance(value, str) else value
+    return [_address(address.strip()) for address in addresses if address.strip()]
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        return f"{text}:{PORT}"
+    if not host or not port.isdecimal():
+        raise ValueError(f"bootstrap_servers: {text!r} is no address; write host:port")
+    return text
+
+
+def _variable(name: str) -> str:
+    return f"ANDON_{name.upper()}"
