@@ -1,0 +1,51 @@
+"""What the server can be told from outside: environment variables with the prefix ANDON_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from andon.errors import AndonError
+
+
+class SettingsError(AndonError):
+    """A setting that cannot be used; names its environment variable."""
+
+
+class Settings(BaseSettings):
+    """Read from the environment when made; keyword arguments win."""
+
+    model_config = SettingsConfigDict(env_prefix="ANDON_", populate_by_name=True)
+
+    bootstrap_servers: str = Field(
+        default="localhost:9092",
+        min_length=1,
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "ANDON_BOOTSTRAP_SERVERS"),
+    )
+    data_dir: Path = Path(".andon")
+    policy: Path = Path("policy.yaml")
+
+    partitions: int = Field(default=4, ge=1)
+    replication: int = Field(default=1, ge=1)
+    events_retention_days: int = Field(default=7, ge=1)
+    audit_retention_days: int = Field(default=400, ge=1)
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings, `overrides` before the environment. Raises SettingsError."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_complaint, error.errors()))) from error
+
+
+def _complaint(error: Any) -> str:
+    name = str(error["loc"][0]).upper()
+    variable = name if name.startswith(("KAFKA_", "ANDON_")) else f"ANDON_{name}"
+    return f"{variable}: {error['msg']}, found {error['input']!r}"
