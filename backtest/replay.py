@@ -24,7 +24,7 @@ def replay(
         batch_size: how many lines are judged at once; it changes nothing but memory and speed.
         latch: let trips take effect: a paused workflow's events are not executed.
     """
-    line = Line(compile_book(book), latch=latch)
+    line = Line(compile_book(book), "blocked" if latch else "runs")
     source = iter(lines)
     while batch := list(islice(source, batch_size)):
         yield line.take(Records(batch))

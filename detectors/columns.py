@@ -19,9 +19,10 @@ from andon.commands import Position
 from andon.errors import EventError
 from andon.events import AHEAD_MAX_S, parse_event
 from detectors import flags
+from detectors.kernel.clock import UNREAD
 from detectors.plan import MICRO, Compiled
 from detectors.state import NONE
-from detectors.times import UNREAD, parse_times
+from detectors.times import parse_times
 from detectors.windows import Batch, Windows
 from detectors.wire import WireEvent, decode, from_event
 
@@ -59,6 +60,7 @@ class Columns(NamedTuple):
     batch: Batch
     rejected: list[Rejected]
     records: Records
+    currencies: list[str]  # what the numbers in `batch.currency` stand for
 
     def source(self, index: int) -> Position | None:
         """Where the event stands in the log, if it came from one."""
@@ -142,7 +144,9 @@ class Decoder:
         for place, plan in enumerate(self._compiled.policies):
             if plan.by_target or plan.groups:
                 self._by_event(place, events, profiles, np.flatnonzero(policy == place), batch)
-        return Columns(events, record, policy, self._kind[profiles], batch, rejected, records)
+        kind = self._kind[profiles]
+        currencies = self.currencies
+        return Columns(events, record, policy, kind, batch, rejected, records, currencies)
 
     def _by_event(
         self,

@@ -85,12 +85,13 @@ def amount(rule: Rule, number: float) -> str:
 
 
 def detection_of(
-    compiled: Compiled, edge: Edge, columns: Columns, currency: str, event_ids: Sequence[str]
+    compiled: Compiled, edge: Edge, columns: Columns, event_ids: Sequence[str]
 ) -> Detection:
     """A rising edge with everything that people ask about it."""
     event, rule = columns.events[edge.event], compiled.rules[edge.rule]
     policy = int(columns.policy[edge.event])
     column = int(compiled.plan.group[edge.rule])
+    currency = columns.currencies[edge.currency]
     group = None
     if column != NONE:
         group = group_values(event, compiled.policies[policy].groups[column])

@@ -166,3 +166,8 @@ def resume_command(workflow: str) -> str:
 def moment(ts_us: int) -> datetime:
     """So many microseconds after 1970 began."""
     return _EPOCH + timedelta(microseconds=ts_us)
+
+
+def micros(ts: datetime) -> int:
+    """Microseconds from 1970 to a moment, exactly."""
+    return (ts - _EPOCH) // timedelta(microseconds=1)

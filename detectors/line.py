@@ -11,12 +11,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from andon.breaker import Breaker
 from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
 from detectors.detections import Detection, detection_of
-from detectors.effects import Effects, detected, noted
+from detectors.effects import Effects, detected, micros, noted
 from detectors.kernel.loop import LATE
-from detectors.plan import MICRO, Compiled
+from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
 from detectors.windows import Edge, Windows
@@ -59,10 +60,29 @@ class Line:
             start = self._stretch(taken, start)
         return taken
 
+    def replay(self, records: Records) -> None:
+        """Let records pass through the windows again; what followed from them was done before."""
+        columns = self._decoder.read(records)
+        self._recent.add(columns.batch.ident, [event.event_id for event in columns.events])
+        fates = np.zeros(len(columns.events), np.int8)
+        span = range(len(columns.events))
+        self.windows.take(columns.batch, fates, span)
+        self.standings.follow(columns, fates, span, [], None)
+
     def obey(self, command: Command) -> None:
-        """A person has moved a breaker: from here on it stands there, and old events are past."""
-        if self.standings.obey(command) and not command.state.refuses:
-            self.windows.forgive(command.workflow, round(command.issued_at.timestamp() * MICRO))
+        """A person has moved a breaker: from here on it stands there."""
+        if command.generation > self.standings.of(command.workflow).generation:
+            self.stand(command, Breaker(command.state, command.generation))
+            self.forgive(command)
+
+    def stand(self, command: Command, breaker: Breaker) -> None:
+        """Set a breaker, as a command has left it or as it was before one."""
+        self.standings.stand(command, breaker)
+
+    def forgive(self, command: Command) -> None:
+        """A workflow that may run again starts afresh: what came before does not count."""
+        if not command.state.refuses:
+            self.windows.forgive(command.workflow, micros(command.issued_at) - 1)
 
     def _stretch(self, taken: Taken, start: int) -> int:
         """Judge events up to the next one that moves a breaker; the index after it."""
@@ -70,8 +90,7 @@ class Line:
         due = self.standings.next_due(columns, start)
         if due == start:
             self.standings.wake(columns, start, effects)
-            before_us = int(columns.batch.time[start]) - 1
-            self.windows.forgive(columns.events[start].workflow, before_us)
+            self.forgive(effects.commands[-1])
             due = self.standings.next_due(columns, start)
         if self._paused == "blocked":
             self.standings.block(columns, fates, start)
@@ -89,6 +108,5 @@ class Line:
         return end
 
     def _detection(self, edge: Edge, columns: Columns) -> Detection:
-        currency = self._decoder.currencies[edge.currency]
         event_ids = self._recent.find(edge.idents, upto=edge.event + 1)
-        return detection_of(self._compiled, edge, columns, currency, event_ids)
+        return detection_of(self._compiled, edge, columns, event_ids)

@@ -12,7 +12,7 @@ from andon.commands import Command, Reason
 from andon.policy import Policy, PolicyBook, format_duration
 from detectors.columns import NOT_LIVE, Columns
 from detectors.detections import Detection
-from detectors.effects import Effects, Move, noted, write_down
+from detectors.effects import Effects, Move, micros, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED
 from detectors.plan import MICRO
@@ -46,6 +46,7 @@ class Standings:
 
     def __init__(self, book: PolicyBook) -> None:
         self._policies = book.policies
+        self._by_name = {policy.name: policy for policy in book.policies}
         self.all: dict[str, Standing] = {}
         self._held: set[str] = set()  # those that are not CLOSED
 
@@ -85,27 +86,27 @@ class Standings:
         fates: NDArray[np.int8],
         span: range,
         detections: list[Detection],
-        effects: Effects,
+        effects: Effects | None,
     ) -> None:
-        """Step the breakers through a span of events; detections belong to its last one."""
+        """Step the breakers through a span of events; detections belong to its last one.
+
+        On a replay there are no effects: what a breaker did then is known from its command.
+        """
         for index in span if self._held else ():
             if columns.events[index].workflow not in self._held or index == span[-1]:
                 continue
             self._count(columns, fates, index, effects)
-        for detection in detections:
-            self._trip(columns, span[-1], detection, effects)
+        if effects is not None:
+            for detection in detections:
+                self._trip(columns, span[-1], detection, effects)
         if span and columns.events[span[-1]].workflow in self._held:
             self._count(columns, fates, span[-1], effects)
 
-    def obey(self, command: Command) -> bool:
-        """Take over a state that a person commanded; False when it is not news."""
-        if command.generation <= self.of(command.workflow).generation:
-            return False
-        since_us = round(command.issued_at.timestamp() * MICRO)
-        policy = self.all[command.workflow].policy if command.workflow in self.all else None
-        breaker = Breaker(command.state, command.generation)
-        self._set(command.workflow, Standing(breaker, since_us, policy))
-        return True
+    def stand(self, command: Command, breaker: Breaker) -> None:
+        """Set a workflow's breaker from a command."""
+        known = self.all.get(command.workflow)
+        policy = known.policy if known else self._by_name.get(command.reason.policy or "")
+        self._set(command.workflow, Standing(breaker, micros(command.issued_at), policy))
 
     def _trip(self, columns: Columns, index: int, detection: Detection, effects: Effects) -> None:
         enforced = detection.policy.mode == "enforce"
@@ -114,29 +115,29 @@ class Standings:
             self._move(columns, index, Cause.DETECTION, reason, effects, detection.policy)
 
     def _count(
-        self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects
+        self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects | None
     ) -> None:
         """An action ran although its workflow is paused, or is one of a trial's good ones."""
-        batch, event = columns.batch, columns.events[index]
-        standing = self.all[event.workflow]
+        batch = columns.batch
+        standing = self.all[columns.events[index].workflow]
         ran = (batch.flags[index] & _DONE) == _DONE and columns.kind[index] != NOT_LIVE
         if not ran or fates[index] != COUNTED or batch.time[index] <= standing.since_us:
             return
         if standing.breaker.state is State.HALF_OPEN:
-            standing.passed += 1
-            if standing.policy and standing.passed >= standing.policy.recover.trial.passes:
-                text = f"{standing.passed} good actions on trial"
-                self._move(columns, index, Cause.PASSED, Reason(text=text), effects)
+            self._pass(columns, index, standing, effects)
         elif standing.breaker.state.refuses:
-            standing.leaked_actions += 1
-            if event.value is not None and event.currency is not None:
-                money = standing.leaked_money
-                money[event.currency] = money.get(event.currency, 0.0) + event.value
-            if _is_power_of_ten(standing.leaked_actions):
-                text = f"{standing.leaked_actions} actions executed while paused"
-                effects.audits.append(
-                    noted("leak", columns, index, text, events=standing.leaked_actions)
-                )
+            _leak(columns, index, standing, effects)
+
+    def _pass(
+        self, columns: Columns, index: int, standing: Standing, effects: Effects | None
+    ) -> None:
+        if standing.policy is None and columns.policy[index] != NONE:
+            standing.policy = self._policies[columns.policy[index]]
+        standing.passed += 1
+        enough = standing.policy and standing.passed >= standing.policy.recover.trial.passes
+        if enough and effects is not None:
+            text = f"{standing.passed} good actions on trial"
+            self._move(columns, index, Cause.PASSED, Reason(text=text), effects)
 
     def _move(
         self,
@@ -159,6 +160,17 @@ class Standings:
         self.all[workflow] = standing
         held = standing.breaker.state is not State.CLOSED
         (self._held.add if held else self._held.discard)(workflow)
+
+
+def _leak(columns: Columns, index: int, standing: Standing, effects: Effects | None) -> None:
+    event = columns.events[index]
+    standing.leaked_actions += 1
+    if event.value is not None and event.currency is not None:
+        money = standing.leaked_money
+        money[event.currency] = money.get(event.currency, 0.0) + event.value
+    if effects is not None and _is_power_of_ten(standing.leaked_actions):
+        text = f"{standing.leaked_actions} actions executed while paused"
+        effects.audits.append(noted("leak", columns, index, text, events=standing.leaked_actions))
 
 
 def _is_power_of_ten(number: int) -> bool:

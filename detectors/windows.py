@@ -14,6 +14,7 @@ from detectors.state import (
     FIELDS,
     GROUPS,
     LIVE_ROWS,
+    LONG_AGO,
     NONE,
     ROWS,
     SLOTS,
@@ -87,6 +88,7 @@ class Windows:
         self.plan = compiled.plan
         self.streams: dict[tuple[str, int], int] = {}
         self._workflows: dict[str, int] = {}
+        self._floors: dict[str, int] = {}
         self.columns = max((len(policy.groups) for policy in compiled.policies), default=0)
         self._found = _found(max(256, int(np.diff(self.plan.rules).max(initial=0))))
         self.state = empty_state(
@@ -110,6 +112,7 @@ class Windows:
         state, first = self.state, int(self.state.counters[SLOTS])
         state.policy[number], state.workflow[number] = policy, place
         state.first_slot[number] = first
+        state.floor[number] = self._floors.get(workflow, LONG_AGO)
         state.owner[first : first + rules] = number
         state.counters[SLOTS] += rules
         return number
@@ -139,6 +142,7 @@ class Windows:
 
     def forgive(self, workflow: str, until_us: int) -> None:
         """Let only later events of the workflow count: a person has let it run again."""
+        self._floors[workflow] = max(until_us, self._floors.get(workflow, LONG_AGO))
         for (name, _), stream in self.streams.items():
             if name == workflow:
                 loop.forgive(self.plan, self.state, stream, until_us)

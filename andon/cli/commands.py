@@ -1,0 +1,24 @@
+"""All commands, in the order in which people meet them."""
+
+from __future__ import annotations
+
+import typer
+
+from andon.cli import alerts, events, schemas, topics
+from andon.cli.backtest import backtest
+from andon.cli.broker import broker
+from andon.cli.control import reset, trip
+from andon.cli.demo import demo
+from andon.cli.monitor import monitor
+from andon.cli.status import status
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A circuit breaker for AI automations, built on an event stream.",
+)
+for command in (demo, broker, monitor, status, trip, reset, backtest):
+    app.command()(command)
+for group in (alerts.app, events.app, topics.app, schemas.app):
+    app.add_typer(group)

@@ -1,0 +1,57 @@
+"""`andon monitor`: watch the event stream, pause what goes wrong, tell people."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from andon.errors import AndonError
+
+
+def monitor(
+    policy: Annotated[
+        Path | None, typer.Option(help="Policy file.", show_default="ANDON_POLICY, policy.yaml")
+    ] = None,
+    receivers: Annotated[
+        Path | None,
+        typer.Option(envvar="ANDON_RECEIVERS", help="Receivers file.", show_default="terminal"),
+    ] = None,
+    alerts: Annotated[
+        bool, typer.Option(help="Deliver alerts too; without, `andon alerts` has to run.")
+    ] = True,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")
+    ] = None,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option(help="Broker address.", show_default="KAFKA_BOOTSTRAP_SERVERS")
+    ] = None,
+) -> None:
+    """Watch the event stream until Ctrl-C.
+
+    Exit status: 0 when stopped, 1 when it failed (start it again: it goes on where it was),
+    2 for a file that cannot be used.
+    """
+    from andon.policy_file import load_policies
+    from streams.app import monitor_app, run
+    from streams.routes import load_routes
+    from streams.settings import load_settings
+
+    given = {
+        "policy": policy,
+        "metrics_port": metrics_port,
+        "bootstrap_servers": bootstrap_servers,
+    }
+    try:
+        settings = load_settings(
+            **{name: value for name, value in given.items() if value is not None}
+        )
+        book = load_policies(settings.policy)
+        routes = load_routes(receivers) if alerts else None
+    except AndonError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(monitor_app(book, settings, routes, tell=lambda line: typer.echo(f"andon monitor: {line}")))

@@ -1,0 +1,192 @@
+"""The monitor's Prometheus metrics, built from the table in `andon.metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic, time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from andon.breaker import State
+from andon.commands import Ack
+from andon.metrics import MONITOR, Metric
+from andon.policy import PolicyBook
+from detectors.columns import NOT_LIVE, UNWATCHED
+from detectors.flags import AUTOMATION, DENIED, ERROR, SUCCESS
+from detectors.kernel.loop import COUNTED, DUPLICATE, LATE
+from detectors.line import Line, Taken
+from detectors.plan import MICRO
+
+WORKFLOWS_MAX = 200
+"""Workflows with labels of their own, first come first served; the others are `other`."""
+
+OTHER = "other"
+GAUGES_EVERY_S = 0.5
+
+_STATES = {state: number for number, state in enumerate(State)}
+_OUTCOMES = {"success": SUCCESS, "error": ERROR, "denied": DENIED}
+
+
+class Exporter:
+    """Counts what the monitor does; `registry` is what a scrape reads."""
+
+    def __init__(self, book: PolicyBook) -> None:
+        self.registry = CollectorRegistry()
+        self._policies = book.policies
+        self._metrics = {metric.name: _made(metric, self.registry) for metric in MONITOR}
+        self._labels: dict[str, int] = {OTHER: 0}
+        self._leaks: dict[str, tuple[int, dict[str, float]]] = {}
+        self._acked: dict[tuple[str, str], int] = {}
+        self._gauges_at = 0.0
+
+    def took(self, taken: Taken, line: Line) -> None:
+        """Count a judged batch."""
+        effects = taken.effects
+        self._count_fates(taken)
+        self._count_actions(taken, self._labels_of_streams(line))
+        for rejected in effects.rejected:
+            self.add("andon_dead_letters_total", field=rejected.error.field.split(".")[0])
+        for detection in effects.detections:
+            rule = {"policy": detection.policy.name, "rule": detection.rule.name}
+            workflow = self._label(detection.workflow)
+            mode = detection.policy.mode
+            self.add("andon_detections_total", workflow=workflow, mode=mode, **rule)
+        for command in effects.commands:
+            self.add("andon_commands_total", state=command.state)
+            if command.state is State.OPEN:
+                rule = {"policy": str(command.reason.policy), "rule": str(command.reason.rule)}
+                self.add("andon_trips_total", workflow=self._label(command.workflow), **rule)
+
+    def finished(self, partition: int, records: int, seconds: float) -> None:
+        """A batch has been judged and all that follows is written."""
+        self.add("andon_records_total", records, partition=str(partition))
+        self._metrics["andon_batch_seconds"].observe(seconds)
+        self._metrics["andon_last_batch_timestamp_seconds"].set(time())
+
+    def show(self, lines: list[Line], lag: Mapping[int, int]) -> None:
+        """Set the gauges: where workflows and rules stand, what is held, what waits.
+
+        Args:
+            lines: all lines of this worker.
+            lag: records not yet read, by partition.
+        """
+        if monotonic() - self._gauges_at < GAUGES_EVERY_S:
+            return
+        self._gauges_at = monotonic()
+        for partition, records in lag.items():
+            self.set("andon_lag_records", records, partition=str(partition))
+        self.set("andon_window_events", sum(line.windows.events_held for line in lines))
+        self.set("andon_workflows", sum(len(line.windows.streams) for line in lines))
+        for line in lines:
+            self._show_rules(line)
+            self._show_breakers(line)
+
+    def acked(self, acks: Mapping[str, Mapping[str, Ack]]) -> None:
+        """Count acknowledgements that are new."""
+        for workflow, by_guard in acks.items():
+            for guard, ack in by_guard.items():
+                if ack.generation > self._acked.get((workflow, guard), 0):
+                    self._acked[workflow, guard] = ack.generation
+                    self.add("andon_acks_total", workflow=self._label(workflow))
+
+    def delivered(self, receiver: str, result: str) -> None:
+        """Count one attempt to tell people."""
+        self.add("andon_alerts_total", receiver=receiver, result=result)
+
+    def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        """Increase a counter of the table."""
+        metric = self._metrics[name]
+        (metric.labels(**labels) if labels else metric).inc(amount)
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge of the table."""
+        metric = self._metrics[name]
+        (metric.labels(**labels) if labels else metric).set(value)
+
+    def _label(self, workflow: str) -> str:
+        if workflow not in self._labels and len(self._labels) <= WORKFLOWS_MAX:
+            self._labels[workflow] = len(self._labels)
+        return workflow if workflow in self._labels else OTHER
+
+    def _labels_of_streams(self, line: Line) -> NDArray[np.int64]:
+        numbers = [self._labels[self._label(name)] for name, _ in line.windows.streams]
+        return np.array(numbers, np.int64)
+
+    def _count_fates(self, taken: Taken) -> None:
+        kinds, fates = taken.columns.kind, taken.fates
+        rejected = len(taken.effects.rejected)
+        unwatched, not_live = int(np.sum(kinds == UNWATCHED)), int(np.sum(kinds == NOT_LIVE))
+        late, duplicate = int(np.sum(fates == LATE)), int(np.sum(fates == DUPLICATE))
+        counted = len(fates) - unwatched - not_live - late - duplicate
+        for fate, count in {
+            "counted": counted,
+            "not_live": not_live,
+            "unwatched": unwatched,
+            "late": late,
+            "duplicate": duplicate,
+            "rejected": rejected,
+        }.items():
+            self.add("andon_events_total", count, fate=fate)
+
+    def _count_actions(self, taken: Taken, labels: NDArray[np.int64]) -> None:
+        batch = taken.columns.batch
+        ours = (batch.stream >= 0) & (taken.fates == COUNTED) & ((batch.flags & AUTOMATION) > 0)
+        names = list(self._labels)
+        for outcome, bit in _OUTCOMES.items():
+            mine = ours & ((batch.flags & bit) > 0)
+            for label, count in enumerate(np.bincount(labels[batch.stream[mine]])):
+                if count:
+                    self.add("andon_actions_total", count, workflow=names[label], outcome=outcome)
+        paid = ours & ((batch.flags & SUCCESS) > 0) & (batch.currency > 0)
+        for currency in np.unique(batch.currency[paid]):
+            mine = paid & (batch.currency == currency)
+            sums = np.bincount(labels[batch.stream[mine]], weights=batch.value[mine] / MICRO)
+            code = taken.columns.currencies[currency]
+            for label, money in enumerate(sums):
+                if money:
+                    self.add("andon_money_total", money, workflow=names[label], currency=code)
+
+    def _show_rules(self, line: Line) -> None:
+        for workflow, place in line.windows.streams:
+            if workflow not in self._labels:
+                continue
+            policy = self._policies[place]
+            current = line.windows.current(workflow, place)
+            for rule, observed in zip(policy.rules, current, strict=True):
+                labels = {
+                    "workflow": workflow,
+                    "policy": policy.name,
+                    "rule": rule.name,
+                    "rate": rule.rate.value,
+                }
+                self.set("andon_rule_observed", observed, **labels)
+                self.set("andon_rule_bound", rule.bound, **labels)
+
+    def _show_breakers(self, line: Line) -> None:
+        for workflow, _ in line.windows.streams:
+            if workflow in self._labels:
+                state = line.standings.of(workflow).state
+                self.set("andon_breaker_state", _STATES[state], workflow=workflow)
+        for workflow, standing in line.standings.all.items():
+            actions, money = standing.leaked_actions, standing.leaked_money
+            before, paid = self._leaks.get(workflow, (0, {}))
+            if actions < before:  # another pause than the one counted last
+                before, paid = 0, {}
+            label = self._label(workflow)
+            self.add("andon_leaked_actions_total", actions - before, workflow=label)
+            for code, sum_ in money.items():
+                more = sum_ - paid.get(code, 0.0)
+                self.add("andon_leaked_money_total", more, workflow=label, currency=code)
+            self._leaks[workflow] = (actions, dict(money))
+
+
+def _made(metric: Metric, registry: CollectorRegistry) -> Any:
+    if metric.kind == "histogram":
+        return Histogram(
+            metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
+        )
+    made = Counter if metric.kind == "counter" else Gauge
+    return made(metric.name, metric.help, metric.labels, registry=registry)
