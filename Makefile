@@ -31,7 +31,8 @@ lock: $(BIN)/uv
 
 # The detectors' inner loop, compiled ahead of everything that would otherwise wait for it.
 $(COMPILED): $(READY) $(wildcard detectors/*.py detectors/*/*.py)
-	$(BIN)/python -m detectors
+	@echo "Compiling the detectors' inner loop, once: about a minute."
+	@$(BIN)/python -m detectors
 	@touch $@
 
 clean:
