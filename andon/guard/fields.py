@@ -26,8 +26,14 @@ class Fields(TypedDict, total=False):
     labels: Mapping[str, Any] | None
 
 
+def text(value: object, length: int) -> str:
+    """At most so many characters, all of them fit for UTF-8 (agents do make lone surrogates)."""
+    whole = str(value)[:length]
+    return whole if whole.isascii() else whole.encode(errors="replace").decode()
+
+
 def _text(length: int) -> Callable[[Any], str]:
-    return lambda value: str(value)[:length]
+    return lambda value: text(value, length)
 
 
 def _count(value: Any) -> int:
@@ -36,8 +42,9 @@ def _count(value: Any) -> int:
 
 
 def _reason(value: Any) -> str:
-    text = f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else str(value)
-    return text[:REASON_MAX]
+    if isinstance(value, BaseException):
+        return text(f"{type(value).__name__}: {value}", REASON_MAX)
+    return text(value, REASON_MAX)
 
 
 def _snapshot(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from andon import topics
 from andon.guard.seal import seal
 from andon.guard.tally import EVENTS, Tally
-from andon.guard.transport import Message, Transport
+from andon.guard.transport import Delivery, Message, Transport
 
 WhenFull = Literal["drop_oldest", "drop_newest", "block"]
 
@@ -186,7 +186,10 @@ class Outbox:
 
     def _deliver(self, messages: list[Message]) -> list[Message]:
         """One try; returns what is left for the next."""
-        delivery = self._transport.deliver(messages)
+        try:
+            delivery = self._transport.deliver(messages)
+        except Exception as broken:  # it should not; and this thread must live
+            delivery = Delivery(messages, [], broken)
         for message, error in delivery.refused:
             self._tally.fault("field", f"record refused by {message.topic}", error)
         if delivery.left:

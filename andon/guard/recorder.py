@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from andon.errors import BreakerOpen, LimitExceeded
 from andon.events import By, Capability, Outcome
 from andon.guard.attempt import Attempt, Refused
-from andon.guard.fields import SHAPES
+from andon.guard.fields import SHAPES, text
 from andon.guard.gate import Clock, Gate
 from andon.guard.outbox import Outbox
 from andon.guard.tally import ACTIONS, Tally
@@ -87,7 +87,8 @@ class Recorder:
             self._tally.fault("field", "of a reversal", unknown)
         known = capability or earlier.get("capability", Capability.UPDATE)
         same = {field: earlier[field] for field in REVERSAL_FIELDS if field in earlier}
-        attempt = Attempt(self, known, action or earlier.get("action", "reversal"), same | dict(fields))
+        named = action or earlier.get("action", "reversal")
+        attempt = Attempt(self, known, named, same | dict(fields))
         return self._event(attempt, Outcome.SUCCESS) | {"reverses": event_id, "by": by}
 
     def emit(self, event: dict[str, Any]) -> None:
@@ -120,7 +121,7 @@ class Recorder:
             "automation": self._author.automation,
             "mode": self._author.mode,
             "capability": attempt.capability,
-            "action": str(attempt.action)[:200] or "unnamed",
+            "action": text(attempt.action, 200) or "unnamed",
             "outcome": outcome,
         }
         told = attempt.__dict__

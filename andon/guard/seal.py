@@ -60,7 +60,5 @@ def _mended(event: dict[str, Any], omitted: dict[str, str]) -> dict[str, Any]:
     }
     if "value" not in mended or "currency" not in mended:
         mended.pop("value", None)
-    if "action" in omitted:
-        mended["action"] = ascii(event["action"])[:200]
     mended["labels"] = {**mended.get("labels", {}), OMITTED_LABEL: omitted}
     return mended
