@@ -108,7 +108,7 @@ class Rule(PolicyModel):
         tuple[str, ...],
         BeforeValidator(as_list),
         Field(strict=False),
-        one_or_more({"enum": SAME_FIELDS}),
+        one_or_more({"enum": list(SAME_FIELDS)}),
     ] = Field((), description="events that agree on these are duplicates")
     method: Literal["window"] = "window"
 

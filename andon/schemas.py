@@ -1,0 +1,136 @@
+"""The contract as documents for others: a JSON Schema of every record, and AsyncAPI of all topics.
+
+A schema is for writers: it allows no field that is not known. Reading is tolerant; the models are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from andon.asyncapi import asyncapi
+from andon.commands import Ack, Alert, Audit, Command
+from andon.events import Event
+from andon.policy import RATE_FIELDS, Limit, PolicyBook, Rate, Rule
+
+Json = dict[str, Any]
+
+MODELS: dict[str, type[BaseModel]] = {
+    "event": Event,
+    "command": Command,
+    "ack": Ack,
+    "policy": PolicyBook,
+    "audit": Audit,
+    "alert": Alert,
+}
+"""Schemas by name; each is written to `<name>.schema.json`."""
+
+
+def documents() -> dict[str, Json]:
+    """Every document by its file name."""
+    schemas = {f"{name}.schema.json": json_schema(model) for name, model in MODELS.items()}
+    return {**schemas, "asyncapi.json": asyncapi()}
+
+
+def render(document: Json) -> str:
+    """The text that is committed: the same for the same models."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def stale(folder: Path) -> list[str]:
+    """Names of the documents in `folder` that are missing, or not what the models say now."""
+    return [
+        name
+        for name, document in documents().items()
+        if not (folder / name).is_file()
+        or (folder / name).read_text(encoding="utf-8") != render(document)
+    ]
+
+
+def write(folder: Path) -> None:
+    """Write every document into `folder`, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in documents().items():
+        (folder / name).write_text(render(document), encoding="utf-8")
+
+
+def json_schema(model: type[BaseModel]) -> Json:
+    """JSON Schema, draft 2020-12, of what a writer of `model` may write."""
+    schema = model.model_json_schema(schema_generator=_Generator)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+class _Generator(GenerateJsonSchema):
+    """Closed objects, the checks across fields, and no title that only repeats a field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        document = super().default_schema(schema)
+        if "default" in document and document["default"] is None:
+            del document["default"]
+        return document
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        document = super().model_schema(schema)
+        across = ACROSS_FIELDS.get(schema["cls"], {})
+        return document | {"additionalProperties": False} | across
+
+
+def _present(*fields: str) -> Json:
+    """Holds where all `fields` are there and not null."""
+    return {
+        "required": list(fields),
+        "properties": {field: {"not": {"type": "null"}} for field in fields},
+    }
+
+
+def _absent(*fields: str) -> Json:
+    """Holds where each of `fields` is missing or null."""
+    return {"properties": {field: {"type": "null"} for field in fields}}
+
+
+def _is(field: str, value: str) -> Json:
+    return {"required": [field], "properties": {field: {"const": value}}}
+
+
+def _only_own_fields(rate: Rate) -> Json:
+    foreign = sorted(frozenset().union(*RATE_FIELDS.values()) - RATE_FIELDS[rate])
+    return {
+        "if": _is("rate", rate),
+        "then": {"properties": dict.fromkeys(foreign, False)},
+    }
+
+
+ACROSS_FIELDS: dict[type[BaseModel], Json] = {
+    Event: {
+        "required": ["event_id"]
+        + [name for name, field in Event.model_fields.items() if field.is_required()],
+        "if": _present("value"),
+        "then": _present("currency"),
+    },
+    Rule: {
+        "oneOf": [_present("above"), _present("at_least")],
+        "allOf": [
+            *map(_only_own_fields, Rate),
+            {"if": _is("rate", Rate.VALUE), "then": _present("currency")},
+            {"if": _is("weigh", "value"), "then": _present("currency")},
+            {
+                "if": _is("rate", Rate.DUPLICATE),
+                "then": {"required": ["same"], "properties": {"same": {"minItems": 1}}},
+            },
+        ],
+    },
+    Limit: {
+        "oneOf": [
+            {"allOf": [_present("value", "currency"), _absent("recipients")]},
+            {"allOf": [_present("recipients"), _absent("value", "currency")]},
+        ],
+    },
+}
+"""What the models check across the fields of an object, where JSON Schema has words for it."""
