@@ -102,18 +102,17 @@ class Follower:
 
     def _read(self, key: bytes | None, value: bytes | None) -> Command | None:
         """The command, where it is one of this workflow; what cannot be read is counted."""
-        if value is None or key not in (None, self._workflow.encode()):
+        if key != self._workflow.encode() or value is None:
             return None
         try:
             command = Command.model_validate_json(value)
         except ValidationError as error:
             self._tally.fault("command", "that cannot be read", error)
             return None
-        if command.workflow == self._workflow:
-            return command
-        if key is not None:
+        if command.workflow != self._workflow:
             self._tally.fault("command", "under a wrong key", f"it is for {command.workflow!r}")
-        return None
+            return None
+        return command
 
     def _obey(self, command: Command) -> None:
         self._gate.obey(command)

@@ -30,7 +30,7 @@ def test_exports_every_family_of_the_table_and_no_other() -> None:
     for name, metric in expected.items():
         assert families[name].type == metric.kind
         assert families[name].documentation == metric.help
-        assert {tuple(sample.labels) for sample in families[name].samples} == {metric.labels}
+        assert {frozenset(s.labels) for s in families[name].samples} == {frozenset(metric.labels)}
 
 
 def test_tells_what_the_guard_counted() -> None:
