@@ -11,10 +11,10 @@ import numpy as np
 from andon.breaker import State
 from andon.commands import Command
 from andon.events import format_ts
-from detectors.columns import NOT_LIVE, UNWATCHED, WATCHED
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED, DUPLICATE, LATE
 from detectors.line import Taken
+from detectors.profiles import NOT_LIVE, UNWATCHED, WATCHED
 
 _DONE = SUCCESS | AUTOMATION
 _FATES = {COUNTED: "counted", LATE: "late", DUPLICATE: "duplicate", BLOCKED: "blocked"}
@@ -64,7 +64,7 @@ class Ledger:
         """Enter one judged batch."""
         columns, fates, effects = taken
         self._count_fates(taken)
-        ran = ((columns.batch.flags & _DONE) == _DONE) & (columns.kind == WATCHED)
+        ran = ((columns.batch["flags"] & _DONE) == _DONE) & (columns.kind == WATCHED)
         for index in np.flatnonzero(ran & (fates != DUPLICATE)):
             event = columns.events[index]
             page = self._page(event.workflow)

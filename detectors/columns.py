@@ -18,18 +18,14 @@ from xxhash import xxh3_64_intdigest
 from andon.commands import Position
 from andon.errors import EventError
 from andon.events import AHEAD_MAX_S, parse_event
-from detectors import flags
+from detectors.flags import REVERSES
 from detectors.kernel.clock import UNREAD
 from detectors.plan import MICRO, Compiled
-from detectors.state import NONE
-from detectors.times import parse_times
-from detectors.windows import Batch, Windows
-from detectors.wire import WireEvent, decode, from_event
-
-PROFILES_MAX = 1 << 19
-"""Profiles that are remembered; past it all are forgotten and learnt again."""
-
-WATCHED, UNWATCHED, NOT_LIVE, ODD = 0, 1, 2, 3
+from detectors.profiles import ODD, PROFILES_MAX, Profiles
+from detectors.state import EVENT
+from detectors.times import micros, parse_times
+from detectors.windows import Windows
+from detectors.wire import UNREADABLE, WireEvent, decode, from_event
 
 
 class Records(NamedTuple):
@@ -57,10 +53,11 @@ class Columns(NamedTuple):
     record: NDArray[np.int64]  # where in the records the event stood
     policy: NDArray[np.int32]  # NONE where no policy watches the event
     kind: NDArray[np.int8]  # WATCHED, UNWATCHED, NOT_LIVE
-    batch: Batch
+    batch: NDArray[np.void]  # state.EVENT
+    groups: NDArray[np.uint64]  # hashes of the values that make groups, (columns, n)
+    currencies: list[str]  # what the numbers in `batch["currency"]` stand for
     rejected: list[Rejected]
     records: Records
-    currencies: list[str]  # what the numbers in `batch.currency` stand for
 
     def source(self, index: int) -> Position | None:
         """Where the event stands in the log, if it came from one."""
@@ -78,204 +75,88 @@ class Decoder:
     """Reads the records of one partition for its windows."""
 
     def __init__(self, compiled: Compiled, windows: Windows) -> None:
-        self._compiled = compiled
-        self._windows = windows
-        self._currencies: dict[str, int] = {}
-        self.currencies: list[str] = [""]
-        self._forget_profiles()
+        self._policies = compiled.policies
+        self._columns = windows.columns
+        self._profiles = Profiles(compiled, windows)
 
     def read(self, records: Records) -> Columns:
         """Decode records; none raises: what is no event is in `rejected`."""
         if len(self._profiles) > PROFILES_MAX:
-            self._forget_profiles()
-        values = records.values
+            self._profiles.forget()
+        values, appended_ms = records.values, records.appended_ms
         keys = records.keys or [None] * len(values)
-        events = _read(values)
+        events = [_read(value) for value in values]
         times = parse_times([event.ts for event in events])
-        profiles = np.array(
-            [self._profile(key, event) for key, event in zip(keys, events, strict=True)], np.int64
-        )
-        odd = (times == UNREAD) | (self._kind[profiles] == ODD)
-        if records.appended_ms is not None:
-            odd |= times - records.appended_ms * 1000 > AHEAD_MAX_S * MICRO
-        if not odd.any():
-            return self._columns(events, np.arange(len(events)), times, profiles, [], records)
+        numbers = np.array(list(map(self._profiles.number, keys, events)), np.int64)
+        odd = (times == UNREAD) | (self._profiles.table["kind"][numbers] == ODD)
+        if appended_ms is not None:
+            odd |= times - appended_ms * 1000 > AHEAD_MAX_S * MICRO
         rejected = []
         for index in map(int, np.flatnonzero(odd)):
-            append_ms = None if records.appended_ms is None else int(records.appended_ms[index])
+            append_ms = None if appended_ms is None else int(appended_ms[index])
             try:
                 event = parse_event(values[index], key=keys[index], append_ms=append_ms)
             except EventError as error:
                 rejected.append(Rejected(index, error))
                 continue
-            events[index] = from_event(event)
-            times[index] = round(event.ts.timestamp() * MICRO)
-            profiles[index] = self._profile(None, events[index])
+            events[index], times[index] = from_event(event), micros(event.ts)
+            numbers[index] = self._profiles.number(None, events[index])
             odd[index] = False
         keep = np.flatnonzero(~odd)
-        kept = [events[index] for index in keep]
-        return self._columns(kept, keep, times[keep], profiles[keep], rejected, records)
+        if rejected:
+            events = [events[index] for index in keep]
+        return self._filled(events, keep, times[keep], numbers[keep], rejected, records)
 
-    def _columns(
+    def _filled(
         self,
         events: list[WireEvent],
         record: NDArray[np.int64],
         times: NDArray[np.int64],
-        profiles: NDArray[np.int64],
+        numbers: NDArray[np.int64],
         rejected: list[Rejected],
         records: Records,
     ) -> Columns:
-        policy = self._policy[profiles]
+        profiles = self._profiles.table[numbers]
+        batch = np.zeros(len(events), EVENT)
+        batch["time"] = times
+        for name in ("stream", "flags", "currency"):
+            batch[name] = profiles[name]
+        batch["key"] = _hashes([event.event_id for event in events])
         values = np.array([event.value for event in events], np.float64)
-        people = [event.recipients or 0 for event in events]
-        batch = Batch(
-            stream=self._stream[profiles],
-            time=times,
-            ident=_hashes([event.event_id for event in events]),
-            flags=self._flags[profiles],
-            value=np.nan_to_num(np.rint(values * MICRO)),
-            recipients=np.array(people, np.float64),
-            currency=self._currency[profiles],
-            reverses=np.zeros(len(events), np.uint64),
-            groups=np.zeros((self._windows.columns, len(events)), np.uint64),
-        )
-        undoing = np.flatnonzero(batch.flags & flags.REVERSES)
-        batch.reverses[undoing] = _hashes([events[index].reverses or "" for index in undoing])
-        for place, plan in enumerate(self._compiled.policies):
+        batch["value"] = np.nan_to_num(np.rint(values * MICRO))
+        batch["recipients"] = [event.recipients or 0 for event in events]
+        undoing = np.flatnonzero(batch["flags"] & REVERSES)
+        batch["reverses"][undoing] = _hashes([events[index].reverses or "" for index in undoing])
+        groups = np.zeros((self._columns, len(events)), np.uint64)
+        for place, plan in enumerate(self._policies):
             if plan.by_target or plan.groups:
-                self._by_event(place, events, profiles, np.flatnonzero(policy == place), batch)
-        kind = self._kind[profiles]
-        currencies = self.currencies
-        return Columns(events, record, policy, kind, batch, rejected, records, currencies)
-
-    def _by_event(
-        self,
-        policy: int,
-        events: list[WireEvent],
-        profiles: NDArray[np.int64],
-        mine: NDArray[np.int64],
-        batch: Batch,
-    ) -> None:
-        """What no profile can know: filters on the target, and the values that make groups."""
-        plan = self._compiled.policies[policy]
-        for index in mine:
-            event = events[index]
-            if plan.by_target:
-                batch.flags[index] |= self._target_bits(int(profiles[index]), policy, event)
-            for column, fields in enumerate(plan.groups):
-                batch.groups[column, index] = group_hash(event, fields)
-
-    def _target_bits(self, profile: int, policy: int, event: WireEvent) -> int:
-        known = self._targets.get((profile, event.target))
-        if known is None:
-            wheres = self._compiled.policies[policy].wheres
-            known = sum(bit for bit, where in wheres if where.target and where.passes(event))
-            if len(self._targets) >= PROFILES_MAX:
-                self._targets.clear()
-            self._targets[profile, event.target] = known
-        return known
-
-    def _profile(self, key: bytes | None, event: WireEvent) -> int:
-        profile = (
-            key,
-            event.workflow,
-            event.automation,
-            event.capability,
-            event.action,
-            event.outcome,
-            event.by,
-            event.mode,
-            event.currency,
-            event.value is None,
-            event.reverses is None,
-            event.run is None,
-            event.specversion is msgspec.UNSET,
+                for index in np.flatnonzero(profiles["policy"] == place):
+                    event = events[index]
+                    if plan.by_target:
+                        bits = self._profiles.target_bits(int(numbers[index]), event)
+                        batch["flags"][index] |= bits
+                    for column, fields in enumerate(plan.groups):
+                        groups[column, index] = group_hash(event, fields)
+        return Columns(
+            events,
+            record,
+            profiles["policy"],
+            profiles["kind"],
+            batch,
+            groups,
+            self._profiles.currencies,
+            rejected,
+            records,
         )
-        known = self._profiles.get(profile)
-        return self._learn(profile, key, event) if known is None else known
-
-    def _learn(self, profile: tuple[Any, ...], key: bytes | None, event: WireEvent) -> int:
-        number = len(self._profiles)
-        if number == self._kind.size:
-            self._resize(number * 2)
-        kind, policy = self._kind_and_policy(key, event)
-        self._kind[number], self._policy[number] = kind, policy
-        self._stream[number] = NONE
-        if kind == WATCHED:
-            self._stream[number] = self._windows.stream(event.workflow, policy)
-        self._flags[number] = self._flags_of(event, policy)
-        self._currency[number] = self._currency_of(event)
-        self._profiles[profile] = number
-        return number
-
-    def _kind_and_policy(self, key: bytes | None, event: WireEvent) -> tuple[int, int]:
-        lettered = event.currency is None or (event.currency.isascii() and event.currency.isalpha())
-        priced = event.value is None or event.currency is not None
-        keyed = key is None or key == event.workflow.encode()
-        if event is _UNREADABLE or event.specversion is not msgspec.UNSET:
-            return ODD, NONE
-        if not (lettered and priced and keyed):
-            return ODD, NONE
-        policy = self._compiled.book.find(event.workflow, event.automation, event.capability)
-        if policy is None or self._compiled.book.policies[policy].mode == "off":
-            return UNWATCHED, NONE
-        return (WATCHED if event.mode == "live" else NOT_LIVE), policy
-
-    def _flags_of(self, event: WireEvent, policy: int) -> int:
-        bits = flags.BITS[event.outcome] | flags.BITS[event.by]
-        bits |= flags.REVERSES if event.reverses is not None else 0
-        bits |= flags.HAS_RUN if event.run is not None else 0
-        if policy == NONE:
-            return bits
-        plan = self._compiled.policies[policy]
-        for bit, where in plan.wheres:
-            bits |= bit if not where.target and where.passes(event) else 0
-        for bit, currency in plan.currencies:
-            bits |= bit if (event.currency or "").upper() == currency else 0
-        return bits
-
-    def _currency_of(self, event: WireEvent) -> int:
-        if event.currency is None or event.value is None:
-            return 0
-        currency = event.currency.upper()
-        if currency not in self._currencies:
-            self._currencies[currency] = len(self.currencies)
-            self.currencies.append(currency)
-        return self._currencies[currency]
-
-    def _forget_profiles(self) -> None:
-        self._profiles: dict[tuple[Any, ...], int] = {}
-        self._targets: dict[tuple[int, str | None], int] = {}
-        self._kind = np.zeros(0, np.int8)
-        self._policy = np.zeros(0, np.int32)
-        self._stream = np.zeros(0, np.int32)
-        self._flags = np.zeros(0, np.uint32)
-        self._currency = np.zeros(0, np.uint16)
-        self._resize(256)
-
-    def _resize(self, size: int) -> None:
-        for name in ("_kind", "_policy", "_stream", "_flags", "_currency"):
-            old = getattr(self, name)
-            new = np.zeros(size, old.dtype)
-            new[: old.size] = old
-            setattr(self, name, new)
 
 
-_UNREADABLE = WireEvent("", "", "", "", "send", "", "denied")
-"""Stands in for a record that msgspec refused, until pydantic has had its say."""
-
-
-def _read(values: Sequence[bytes | None]) -> list[WireEvent]:
-    return [_read_one(value) for value in values]
-
-
-def _read_one(value: bytes | None) -> WireEvent:
+def _read(value: bytes | None) -> WireEvent:
     try:
         if not value.isascii():  # type: ignore[union-attr]
             value.decode()  # type: ignore[union-attr]  # msgspec skips unknown fields unchecked
         return decode(value)  # type: ignore[arg-type]
     except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError):
-        return _UNREADABLE
+        return UNREADABLE
 
 
 def _hashes(texts: Sequence[str]) -> NDArray[np.uint64]:

@@ -90,14 +90,14 @@ def detection_of(
     """A rising edge with everything that people ask about it."""
     event, rule = columns.events[edge.event], compiled.rules[edge.rule]
     policy = int(columns.policy[edge.event])
-    column = int(compiled.plan.group[edge.rule])
+    column = int(compiled.plan.rules[edge.rule]["group"])
     currency = columns.currencies[edge.currency]
     group = None
     if column != NONE:
         group = group_values(event, compiled.policies[policy].groups[column])
     return Detection(
         at=edge.event,
-        ts_us=int(columns.batch.time[edge.event]),
+        ts_us=int(columns.batch["time"][edge.event]),
         ts=event.ts,
         event_id=event.event_id,
         workflow=event.workflow,

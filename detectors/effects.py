@@ -5,17 +5,17 @@ Ids are derived from what caused them, so that a replay writes the same records 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 
+from andon.alert_text import resume_command, title
 from andon.breaker import Breaker, Cause, State
 from andon.commands import Alert, AlertKind, Audit, Command, Reason
 from andon.ids import derived_id
 from andon.policy import Policy
 from detectors.columns import Columns, Rejected
 from detectors.detections import Detection
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from detectors.times import moment
 
 _ALERTS: dict[State, AlertKind] = {
     State.OPEN: "paused",
@@ -59,7 +59,7 @@ class Move(NamedTuple):
     @property
     def ts(self) -> datetime:
         """When the event took effect."""
-        return moment(int(self.columns.batch.time[self.at]))
+        return moment(int(self.columns.batch["time"][self.at]))
 
     def id(self, kind: str) -> str:
         """The same for the same step, on every replay."""
@@ -116,7 +116,7 @@ def _alert(move: Move) -> Alert:
         state=move.after.state,
         severity=alerting.severity if kind == "paused" else "info",
         since=move.ts,
-        title=f"{move.workflow} is {move.after.state.label.lower()}: {move.reason.text}"[:150],
+        title=title(kind, move.workflow, move.reason),
         reason=move.reason,
         resume=resume_command(move.workflow),
         runbook=alerting.runbook,
@@ -149,25 +149,10 @@ def noted(
     event = columns.events[index]
     return Audit(
         audit_id=derived_id(kind, event.workflow, event.event_id),
-        ts=moment(int(columns.batch.time[index])),
+        ts=moment(int(columns.batch["time"][index])),
         kind=kind,
         workflow=event.workflow,
         reason=Reason(text=text, event_ids=[event.event_id]),
         events=events,
         source=columns.source(index),
     )
-
-
-def resume_command(workflow: str) -> str:
-    """What a person types to let the workflow run again."""
-    return f'andon reset {workflow} --reason "..."'
-
-
-def moment(ts_us: int) -> datetime:
-    """So many microseconds after 1970 began."""
-    return _EPOCH + timedelta(microseconds=ts_us)
-
-
-def micros(ts: datetime) -> int:
-    """Microseconds from 1970 to a moment, exactly."""
-    return (ts - _EPOCH) // timedelta(microseconds=1)

@@ -15,11 +15,12 @@ from andon.breaker import Breaker
 from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
 from detectors.detections import Detection, detection_of
-from detectors.effects import Effects, detected, micros, noted
+from detectors.effects import Effects, detected, noted
 from detectors.kernel.loop import LATE
 from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
+from detectors.times import micros
 from detectors.windows import Edge, Windows
 
 Paused = Literal["leaks", "blocked", "runs"]
@@ -54,7 +55,7 @@ class Line:
         columns = self._decoder.read(records)
         taken = Taken(columns, np.zeros(len(columns.events), np.int8), Effects.none())
         taken.effects.rejected.extend(columns.rejected)
-        self._recent.add(columns.batch.ident, [event.event_id for event in columns.events])
+        self._recent.add(columns.batch["key"], [event.event_id for event in columns.events])
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
@@ -63,10 +64,10 @@ class Line:
     def replay(self, records: Records) -> None:
         """Let records pass through the windows again; what followed from them was done before."""
         columns = self._decoder.read(records)
-        self._recent.add(columns.batch.ident, [event.event_id for event in columns.events])
+        self._recent.add(columns.batch["key"], [event.event_id for event in columns.events])
         fates = np.zeros(len(columns.events), np.int8)
         span = range(len(columns.events))
-        self.windows.take(columns.batch, fates, span)
+        self.windows.take(columns.batch, columns.groups, fates, span)
         self.standings.follow(columns, fates, span, [], None)
 
     def obey(self, command: Command) -> None:
@@ -94,7 +95,9 @@ class Line:
             due = self.standings.next_due(columns, start)
         if self._paused == "blocked":
             self.standings.block(columns, fates, start)
-        end, edges = self.windows.take(columns.batch, fates, range(start, due), stop=True)
+        end, edges = self.windows.take(
+            columns.batch, columns.groups, fates, range(start, due), stop=True
+        )
         span = range(start, end)
         for index in np.flatnonzero(fates[start:end] == LATE) + start:
             effects.audits.append(noted("late", columns, int(index), "too late for any window"))
@@ -108,5 +111,5 @@ class Line:
         return end
 
     def _detection(self, edge: Edge, columns: Columns) -> Detection:
-        event_ids = self._recent.find(edge.idents, upto=edge.event + 1)
+        event_ids = self._recent.find(edge.keys, upto=edge.event + 1)
         return detection_of(self._compiled, edge, columns, event_ids)

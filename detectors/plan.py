@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,33 +12,51 @@ from andon.policy import Policy, PolicyBook, Rule, Where
 from detectors.flags import FILTERS_MAX, FIRST_FILTER
 from detectors.rates import TERMS
 from detectors.rates.terms import VALUE, Term, Terms
+from detectors.state import NONE
 
 MICRO = 1_000_000
 
 
-class Plan(NamedTuple):
-    """Arrays over rules, policy after policy; `rules[p]:rules[p + 1]` are those of policy p."""
+RULE = np.dtype(
+    [
+        ("above_mask", np.uint32),
+        ("above_want", np.uint32),
+        ("below_mask", np.uint32),
+        ("below_want", np.uint32),
+        ("where_mask", np.uint32),
+        ("divided", np.bool_),
+        ("reversed_late", np.bool_),
+        ("strict", np.bool_),
+        ("weight", np.int8),
+        ("window", np.int32),  # the place of `over` among the policy's distinct windows
+        ("group", np.int32),  # the rule's column of group hashes, or NONE
+        ("over_us", np.int64),
+        ("least", np.int64),
+        ("scale", np.float64),  # what a sum is divided by, to be told in the rule's unit
+        ("bound", np.float64),
+    ],
+    align=True,
+)
+POLICY = np.dtype(
+    [
+        ("first_rule", np.int32),
+        ("end_rule", np.int32),
+        ("rules", np.int32),
+        ("first_window", np.int32),
+        ("end_window", np.int32),
+        ("cohorts", np.bool_),  # does any rule wait for reversals?
+        ("longest_us", np.int64),
+    ],
+    align=True,
+)
 
-    rules: NDArray[np.int32]
-    above_mask: NDArray[np.uint32]
-    above_want: NDArray[np.uint32]
-    below_mask: NDArray[np.uint32]
-    below_want: NDArray[np.uint32]
-    where_mask: NDArray[np.uint32]
-    divided: NDArray[np.bool_]
-    reversed_late: NDArray[np.bool_]
-    weight: NDArray[np.int8]
-    scale: NDArray[np.float64]  # what a sum is divided by, to be told in the rule's unit
-    over_us: NDArray[np.int64]
-    window: NDArray[np.int32]  # the place of `over` among the policy's distinct windows
-    group: NDArray[np.int32]  # the rule's column of group hashes, or -1
-    bound: NDArray[np.float64]
-    strict: NDArray[np.bool_]
-    least: NDArray[np.int64]
-    windows: NDArray[np.int32]  # `windows[p]:windows[p + 1]` are those of policy p
-    window_us: NDArray[np.int64]
-    longest_us: NDArray[np.int64]
-    cohorts: NDArray[np.bool_]  # by policy: does any rule wait for reversals?
+
+class Plan(NamedTuple):
+    """A book as the compiled loop reads it."""
+
+    policies: NDArray[np.void]  # POLICY
+    rules: NDArray[np.void]  # RULE, policy after policy
+    window_us: NDArray[np.int64]  # distinct windows, policy after policy
 
 
 class PolicyPlan(NamedTuple):
@@ -85,101 +102,59 @@ def compile_book(book: PolicyBook) -> Compiled:
     Raises:
         PolicyError: a policy has more different filters than there are bits.
     """
-    rows: list[dict[str, object]] = []
-    plans = []
-    rules_at, windows_at, window_s = [0], [0], []
+    rows: list[tuple[Any, ...]] = []
+    windows: list[int] = []
+    policies, plans = [], []
     for policy in book.policies:
-        bits = _Bits(policy)
-        windows = sorted({rule.over for rule in policy.rules})
+        bits, first_rule, first_window = _Bits(policy), len(rows), len(windows)
         terms = [TERMS[rule.rate](rule) for rule in policy.rules]
-        groups = tuple(term.group for term in terms if term.group)
-        columns = iter(range(len(groups)))
+        mine = sorted({rule.over for rule in policy.rules})
+        columns = iter(range(len(terms)))
         for rule, term in zip(policy.rules, terms, strict=True):
-            column = next(columns) if term.group else -1
-            rows.append(_row(rule, term, bits, windows.index(rule.over), column))
-        rules_at.append(len(rows))
-        window_s += windows
-        windows_at.append(len(window_s))
-        plans.append(_policy_plan(policy, bits, groups))
+            column = next(columns) if term.group else NONE
+            rows.append(_row(rule, term, bits, mine.index(rule.over), column))
+        windows += mine
+        cohorts = any(term.reversed_late for term in terms)
+        longest_us = policy.longest_window_s * MICRO
+        spans = (first_rule, len(rows), len(terms), first_window, len(windows))
+        policies.append((*spans, cohorts, longest_us))
+        plans.append(_policy_plan(policy, bits, terms))
     return Compiled(
         book,
-        _plan(rows, rules_at, windows_at, window_s, book),
+        Plan(np.array(policies, POLICY), np.array(rows, RULE), np.array(windows, np.int64) * MICRO),
         tuple(plans),
         tuple(rule for policy in book.policies for rule in policy.rules),
     )
 
 
-def _row(rule: Rule, terms: Terms, bits: _Bits, window: int, column: int) -> dict[str, object]:
+def _row(rule: Rule, terms: Terms, bits: _Bits, window: int, column: int) -> tuple[Any, ...]:
     where = bits.of(rule.where)
     needed = where | bits.of(terms.currency)
-    below = terms.below or terms.above
-    above_mask, above_want = _mask(terms.above, needed)
-    below_mask, below_want = _mask(below, needed)
-    return {
-        "above_mask": above_mask,
-        "above_want": above_want,
-        "below_mask": below_mask,
-        "below_want": below_want,
+    row = {
         "where_mask": where,
         "divided": terms.below is not None,
         "reversed_late": terms.reversed_late,
+        "strict": rule.above is not None,
         "weight": terms.weight,
-        "scale": MICRO if terms.weight == VALUE and terms.below is None else 1,
-        "over_us": rule.over * MICRO,
         "window": window,
         "group": column,
-        "bound": rule.bound,
-        "strict": rule.above is not None,
+        "over_us": rule.over * MICRO,
         "least": rule.min,
+        "scale": MICRO if terms.weight == VALUE and terms.below is None else 1,
+        "bound": rule.bound,
     }
+    row["above_mask"], row["above_want"] = _mask(terms.above, needed)
+    row["below_mask"], row["below_want"] = _mask(terms.below or terms.above, needed)
+    return tuple(row[name] for name in RULE.names or ())
 
 
 def _mask(term: Term, needed: int) -> tuple[int, int]:
     return term.has | term.lacks | needed, term.has | needed
 
 
-def _policy_plan(policy: Policy, bits: _Bits, groups: tuple[tuple[str, ...], ...]) -> PolicyPlan:
+def _policy_plan(policy: Policy, bits: _Bits, terms: list[Terms]) -> PolicyPlan:
     wheres = tuple((bit, key) for key, bit in bits.bits.items() if isinstance(key, Where))
     currencies = tuple((bit, key) for key, bit in bits.bits.items() if isinstance(key, str))
+    groups = tuple(term.group for term in terms if term.group)
     by_target = any(where.target for _, where in wheres)
     return PolicyPlan(policy, wheres, currencies, groups, by_target)
-
-
-def _plan(
-    rows: list[dict[str, object]],
-    rules_at: list[int],
-    windows_at: list[int],
-    window_s: list[int],
-    book: PolicyBook,
-) -> Plan:
-    by_rule: dict[str, NDArray[Any]] = {
-        name: np.array([row[name] for row in rows], dtype) for name, dtype in _BY_RULE.items()
-    }
-    late = by_rule["reversed_late"]
-    return Plan(
-        rules=np.array(rules_at, np.int32),
-        windows=np.array(windows_at, np.int32),
-        window_us=np.array(window_s, np.int64) * MICRO,
-        longest_us=np.array([p.longest_window_s for p in book.policies], np.int64) * MICRO,
-        cohorts=np.array([late[a:b].any() for a, b in pairwise(rules_at)], np.bool_),
-        **by_rule,
-    )
-
-
-_BY_RULE = {
-    "above_mask": np.uint32,
-    "above_want": np.uint32,
-    "below_mask": np.uint32,
-    "below_want": np.uint32,
-    "where_mask": np.uint32,
-    "divided": np.bool_,
-    "reversed_late": np.bool_,
-    "weight": np.int8,
-    "scale": np.float64,
-    "over_us": np.int64,
-    "window": np.int32,
-    "group": np.int32,
-    "bound": np.float64,
-    "strict": np.bool_,
-    "least": np.int64,
-}

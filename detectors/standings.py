@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from andon.breaker import Breaker, Cause, State
 from andon.commands import Command, Reason
 from andon.policy import Policy, PolicyBook, format_duration
-from detectors.columns import NOT_LIVE, Columns
+from detectors.columns import Columns
 from detectors.detections import Detection
-from detectors.effects import Effects, Move, micros, noted, write_down
+from detectors.effects import Effects, Move, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED
 from detectors.plan import MICRO
+from detectors.profiles import NOT_LIVE
 from detectors.state import NONE
+from detectors.times import micros
 
 _DONE = SUCCESS | AUTOMATION
 
@@ -61,7 +63,7 @@ class Standings:
         if any(due is not None for due in dues.values()):
             for index in range(start, len(columns.events)):
                 due = dues.get(columns.events[index].workflow)
-                if due is not None and columns.batch.time[index] >= due:
+                if due is not None and columns.batch["time"][index] >= due:
                     return index
         return len(columns.events)
 
@@ -77,7 +79,7 @@ class Standings:
         paused = {name for name in self._held if self.all[name].breaker.state.refuses}
         for index in range(start, len(columns.events)) if paused else ():
             if columns.events[index].workflow in paused:
-                columns.batch.stream[index] = NONE
+                columns.batch["stream"][index] = NONE
                 fates[index] = BLOCKED
 
     def follow(
@@ -120,8 +122,8 @@ class Standings:
         """An action ran although its workflow is paused, or is one of a trial's good ones."""
         batch = columns.batch
         standing = self.all[columns.events[index].workflow]
-        ran = (batch.flags[index] & _DONE) == _DONE and columns.kind[index] != NOT_LIVE
-        if not ran or fates[index] != COUNTED or batch.time[index] <= standing.since_us:
+        ran = (batch["flags"][index] & _DONE) == _DONE and columns.kind[index] != NOT_LIVE
+        if not ran or fates[index] != COUNTED or batch["time"][index] <= standing.since_us:
             return
         if standing.breaker.state is State.HALF_OPEN:
             self._pass(columns, index, standing, effects)
@@ -148,7 +150,7 @@ class Standings:
         effects: Effects,
         policy: Policy | None = None,
     ) -> None:
-        workflow, ts_us = columns.events[index].workflow, int(columns.batch.time[index])
+        workflow, ts_us = columns.events[index].workflow, int(columns.batch["time"][index])
         before = self.of(workflow)
         policy = policy or self.all[workflow].policy
         assert policy is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,3 +20,16 @@ def parse_times(texts: Sequence[str]) -> NDArray[np.int64]:
     times = np.empty(len(texts), np.int64)
     parse(np.frombuffer(joined.encode(), np.uint8), lengths, times)
     return times
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(ts_us: int) -> datetime:
+    """So many microseconds after 1970 began."""
+    return _EPOCH + timedelta(microseconds=ts_us)
+
+
+def micros(ts: datetime) -> int:
+    """Microseconds from 1970 to a moment, exactly."""
+    return (ts - _EPOCH) // timedelta(microseconds=1)

@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.kernel import hashing, loop, reversals
 from detectors.plan import MICRO, Compiled
-from detectors.rates.terms import RECIPIENTS
 from detectors.state import (
-    FIELDS,
     GROUPS,
     LIVE_ROWS,
     LONG_AGO,
@@ -22,23 +20,24 @@ from detectors.state import (
     WAITING,
     Family,
     empty_state,
+    empty_table,
     grown,
-    table_size,
+    no_waiters,
+    size,
 )
 
-
-class Batch(NamedTuple):
-    """Columns of n events in log order. The kernel overwrites `ident` with what it stores."""
-
-    stream: NDArray[np.int32]  # NONE: no event for any window
-    time: NDArray[np.int64]  # Unix microseconds
-    ident: NDArray[np.uint64]
-    flags: NDArray[np.uint32]
-    value: NDArray[np.float64]  # millionths of the currency
-    recipients: NDArray[np.float64]
-    currency: NDArray[np.uint16]  # 0: none
-    reverses: NDArray[np.uint64]
-    groups: NDArray[np.uint64]  # (columns, n)
+FOUND = np.dtype(
+    [
+        ("event", np.int64),
+        ("rule", np.int64),
+        ("events", np.int64),
+        ("rate", np.float64),
+        ("money", np.float64),
+        ("ids", np.int64),
+        ("currency", np.uint16),
+    ],
+    align=True,
+)
 
 
 class Edge(NamedTuple):
@@ -48,37 +47,17 @@ class Edge(NamedTuple):
     rule: int  # index in the plan
     observed: float
     events: int
-    idents: list[int]
+    keys: list[int]  # of the evidence, as the windows store them
     money: float  # in units of the currency
     currency: int
 
 
 class Found(NamedTuple):
-    """Where the kernel writes rising edges; `used` says how many."""
+    """Where the compiled loop writes rising edges; `used` says how many."""
 
     used: NDArray[np.int64]
-    event: NDArray[np.int64]
-    rule: NDArray[np.int64]
-    events: NDArray[np.int64]
-    rate: NDArray[np.float64]
-    money: NDArray[np.float64]
-    currency: NDArray[np.uint16]
-    ids: NDArray[np.int64]
-    idents: NDArray[np.uint64]
-
-
-def _found(size: int) -> Found:
-    return Found(
-        used=np.zeros(1, np.int64),
-        event=np.zeros(size, np.int64),
-        rule=np.zeros(size, np.int64),
-        events=np.zeros(size, np.int64),
-        rate=np.zeros(size, np.float64),
-        money=np.zeros(size, np.float64),
-        currency=np.zeros(size, np.uint16),
-        ids=np.zeros(size, np.int64),
-        idents=np.zeros((size, loop.EVIDENCE_MAX), np.uint64),
-    )
+    edges: NDArray[np.void]
+    keys: NDArray[np.uint64]
 
 
 class Windows:
@@ -90,11 +69,14 @@ class Windows:
         self._workflows: dict[str, int] = {}
         self._floors: dict[str, int] = {}
         self.columns = max((len(policy.groups) for policy in compiled.policies), default=0)
-        self._found = _found(max(256, int(np.diff(self.plan.rules).max(initial=0))))
-        self.state = empty_state(
-            columns=self.columns,
-            windows=int(np.diff(self.plan.windows).max(initial=0)),
-            recipients=bool((self.plan.weight == RECIPIENTS).any()),
+        policies = self.plan.policies
+        windows = policies["end_window"] - policies["first_window"]
+        self.state = empty_state(columns=self.columns, windows=int(windows.max()))
+        room = max(256, int(policies["rules"].max()))
+        self._found = Found(
+            np.zeros(1, np.int64),
+            np.zeros(room, FOUND),
+            np.zeros((room, loop.EVIDENCE_MAX), np.uint64),
         )
 
     def stream(self, workflow: str, policy: int) -> int:
@@ -102,28 +84,38 @@ class Windows:
         number = self.streams.get((workflow, policy))
         if number is not None:
             return number
-        rules = int(self.plan.rules[policy + 1] - self.plan.rules[policy])
+        rules = int(self.plan.policies[policy]["rules"])
         if rules == 0:
             return NONE
         number = self.streams[workflow, policy] = len(self.streams)
-        place = self._workflows.setdefault(workflow, len(self._workflows))
         self._room("stream", number + 1)
         self._room("slot", int(self.state.counters[SLOTS]) + rules)
         state, first = self.state, int(self.state.counters[SLOTS])
-        state.policy[number], state.workflow[number] = policy, place
-        state.first_slot[number] = first
-        state.floor[number] = self._floors.get(workflow, LONG_AGO)
-        state.owner[first : first + rules] = number
+        if workflow not in self._workflows:
+            self._workflows[workflow] = len(self._workflows)
+            state.workflow_newest[self._workflows[workflow]] = LONG_AGO
+        floor = self._floors.get(workflow, LONG_AGO)
+        place = self._workflows[workflow]
+        state.streams[number] = (LONG_AGO, floor, policy, place, NONE, NONE, first)
+        state.tail[:, number] = NONE
+        state.slots["owner"][first : first + rules] = number
         state.counters[SLOTS] += rules
         return number
 
     def take(
-        self, batch: Batch, fates: NDArray[np.int8], span: range, *, stop: bool = False
+        self,
+        events: NDArray[np.void],
+        groups: NDArray[np.uint64],
+        fates: NDArray[np.int8],
+        span: range,
+        *,
+        stop: bool = False,
     ) -> tuple[int, list[Edge]]:
         """Take a span of a batch's events.
 
         Args:
-            batch: columns of n events in log order.
+            events: n records of type state.EVENT, in log order.
+            groups: hashes of the values that make groups, (columns, n).
             fates: n codes (loop.COUNTED, LATE, DUPLICATE), written in place.
             span: the events to take.
             stop: stop after an event with a rising edge.
@@ -136,7 +128,9 @@ class Windows:
         edges: list[Edge] = []
         while start < end and not (stop and edges):
             self._found.used[0] = 0
-            start = loop.take(self.plan, self.state, batch, start, end, stop, fates, self._found)
+            start = loop.take(
+                self.plan, self.state, events, groups, start, end, stop, fates, self._found
+            )
             edges += self._edges()
         return start, edges
 
@@ -149,17 +143,16 @@ class Windows:
 
     def current(self, workflow: str, policy: int) -> list[float]:
         """Each rule's rate over the newest window, in its unit; nan for a rule with groups."""
-        stream = self.streams[workflow, policy]
-        plan, state = self.plan, self.state
+        first, end = (int(self.plan.policies[policy][name]) for name in ("first_rule", "end_rule"))
+        slot = int(self.state.streams[self.streams[workflow, policy]]["first_slot"])
         rates = []
-        for rule in range(plan.rules[policy], plan.rules[policy + 1]):
-            slot = state.first_slot[stream] + rule - plan.rules[policy]
-            divisor = state.below[slot] if plan.divided[rule] else plan.scale[rule]
-            rates.append(float(state.above[slot] / divisor) if divisor else 0.0)
-        return [
-            rate if plan.group[rule] == NONE else float("nan")
-            for rule, rate in enumerate(rates, plan.rules[policy])
-        ]
+        for rule, sums in zip(
+            self.plan.rules[first:end], self.state.slots[slot : slot + end - first], strict=True
+        ):
+            divisor = sums["below"] if rule["divided"] else rule["scale"]
+            rate = float(sums["above"] / divisor) if divisor else 0.0
+            rates.append(rate if rule["group"] == NONE else float("nan"))
+        return rates
 
     @property
     def events_held(self) -> int:
@@ -172,18 +165,18 @@ class Windows:
         return int(self.state.counters[GROUPS])
 
     def _edges(self) -> list[Edge]:
-        found = self._found
+        used = int(self._found.used[0])
         return [
             Edge(
-                event=int(found.event[n]),
-                rule=int(found.rule[n]),
-                observed=float(found.rate[n]),
-                events=int(found.events[n]),
-                idents=[int(ident) for ident in found.idents[n, : found.ids[n]]],
-                money=float(found.money[n]) / MICRO,
-                currency=int(found.currency[n]),
+                event=int(edge["event"]),
+                rule=int(edge["rule"]),
+                observed=float(edge["rate"]),
+                events=int(edge["events"]),
+                keys=[int(key) for key in keys[: edge["ids"]]],
+                money=float(edge["money"]) / MICRO,
+                currency=int(edge["currency"]),
             )
-            for n in range(int(found.used[0]))
+            for edge, keys in zip(self._found.edges[:used], self._found.keys[:used], strict=True)
         ]
 
     def _room_for(self, events: int) -> None:
@@ -191,35 +184,23 @@ class Windows:
         counters = self.state.counters
         self._room("row", max(int(counters[ROWS]), int(counters[LIVE_ROWS]) + events))
         self._room("slot", int(counters[SLOTS]) + events * self.columns)
-        if self.plan.cohorts.any():
-            self._room("waiting", 2 * (int(counters[WAITING]) + events))
+        waiters = int(counters[WAITING]) + events
+        if self.plan.policies["cohorts"].any() and 2 * waiters > self.state.waiting.size:
+            old = self.state.waiting
+            self.state = self.state._replace(waiting=no_waiters(waiters))
+            reversals.rewait(old, self.plan, self.state)
 
     def _room(self, family: Family, items: int) -> None:
-        size = next(getattr(self.state, n) for n, f in FIELDS.items() if f.family == family).size
-        if items <= size:
+        room = size(self.state, family)
+        if items <= room:
             return
-        if family == "waiting":
-            self._rewait(1 << items.bit_length())
-            return
-        self.state = grown(self.state, family, max(items, size * 3 // 2))
+        self.state = grown(self.state, family, max(items, room * 3 // 2, 256))
         if family in TABLES:
             self._rehash(*TABLES[family])
 
-    def _rehash(self, table: str, keys: str) -> None:
-        old, keyed = getattr(self.state, table), getattr(self.state, keys)
-        wanted = table_size(keyed.size)
-        if wanted > old.size:
-            new = np.full(wanted, NONE, np.int32)
-            hashing.rehash(old, new, keyed)
+    def _rehash(self, table: str, records: str) -> None:
+        old, of = getattr(self.state, table), getattr(self.state, records)
+        new = empty_table(of.size)
+        if new.size > old.size:
+            hashing.rehash(old, new, of)
             self.state = self.state._replace(**{table: new})  # type: ignore[arg-type]
-
-    def _rewait(self, size: int) -> None:
-        old = self.state
-        self.state = old._replace(
-            waiting_key=np.zeros(size, np.uint64),
-            waiting_time=np.zeros(size, np.int64),
-            waiting_owner=np.full(size, NONE, np.int32),
-        )
-        reversals.rewait(
-            old.waiting_key, old.waiting_time, old.waiting_owner, self.plan, self.state
-        )

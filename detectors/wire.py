@@ -50,6 +50,10 @@ decode = msgspec.json.Decoder(WireEvent).decode
 """Bytes to WireEvent; raises msgspec.MsgspecError."""
 
 
+UNREADABLE = WireEvent("", "", "", "", "send", "", "denied")
+"""Stands in for a record that msgspec refused, until pydantic has had its say."""
+
+
 def from_event(event: Event) -> WireEvent:
     """The same event after pydantic has read it."""
     fields = event.model_dump(mode="python", exclude={"ts", "decision", "labels"})

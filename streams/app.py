@@ -23,7 +23,6 @@ from streams.routes import Routes
 from streams.settings import Settings
 from streams.transport import APP_SETTINGS, install
 
-GROUP = "andon-monitor"
 FOLLOW_EVERY_S = 0.25
 SHOW_EVERY_S = 1.0
 
@@ -45,11 +44,14 @@ def monitor_app(
         tell: hears what a person who starts the monitor wants to know.
     """
     largest = max(spec.max_message_bytes for spec in TOPICS)
+    datadir = settings.data_dir / "monitor"
+    datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
-        GROUP,
+        settings.group,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
-        datadir=str(settings.data_dir / "monitor"),
+        datadir=str(datadir),
         web_enabled=False,
+        worker_redirect_stdouts=False,
         producer_max_request_size=largest,
         **APP_SETTINGS,
     )
@@ -105,4 +107,6 @@ def monitor_app(
 
 def run(app: faust.App) -> None:
     """Run as a worker until a signal; exits the process, with a status other than 0 on a crash."""
-    app.Worker(loglevel="WARNING", quiet=True).execute_from_commandline()
+    worker = app.Worker(loglevel="WARNING", quiet=True)
+    worker.spinner = None  # it writes control characters, on no terminal too
+    worker.execute_from_commandline()

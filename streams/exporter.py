@@ -14,11 +14,11 @@ from andon.breaker import State
 from andon.commands import Ack
 from andon.metrics import MONITOR, Metric
 from andon.policy import PolicyBook
-from detectors.columns import NOT_LIVE, UNWATCHED
 from detectors.flags import AUTOMATION, DENIED, ERROR, SUCCESS
 from detectors.kernel.loop import COUNTED, DUPLICATE, LATE
 from detectors.line import Line, Taken
 from detectors.plan import MICRO
+from detectors.profiles import NOT_LIVE, UNWATCHED
 
 WORKFLOWS_MAX = 200
 """Workflows with labels of their own, first come first served; the others are `other`."""
@@ -133,17 +133,18 @@ class Exporter:
 
     def _count_actions(self, taken: Taken, labels: NDArray[np.int64]) -> None:
         batch = taken.columns.batch
-        ours = (batch.stream >= 0) & (taken.fates == COUNTED) & ((batch.flags & AUTOMATION) > 0)
+        ours = (batch["stream"] >= 0) & (taken.fates == COUNTED)
+        ours &= (batch["flags"] & AUTOMATION) > 0
         names = list(self._labels)
         for outcome, bit in _OUTCOMES.items():
-            mine = ours & ((batch.flags & bit) > 0)
-            for label, count in enumerate(np.bincount(labels[batch.stream[mine]])):
+            mine = ours & ((batch["flags"] & bit) > 0)
+            for label, count in enumerate(np.bincount(labels[batch["stream"][mine]])):
                 if count:
                     self.add("andon_actions_total", count, workflow=names[label], outcome=outcome)
-        paid = ours & ((batch.flags & SUCCESS) > 0) & (batch.currency > 0)
-        for currency in np.unique(batch.currency[paid]):
-            mine = paid & (batch.currency == currency)
-            sums = np.bincount(labels[batch.stream[mine]], weights=batch.value[mine] / MICRO)
+        paid = ours & ((batch["flags"] & SUCCESS) > 0) & (batch["currency"] > 0)
+        for currency in np.unique(batch["currency"][paid]):
+            mine = paid & (batch["currency"] == currency)
+            sums = np.bincount(labels[batch["stream"][mine]], weights=batch["value"][mine] / MICRO)
             code = taken.columns.currencies[currency]
             for label, money in enumerate(sums):
                 if money:

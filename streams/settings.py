@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         min_length=1,
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "ANDON_BOOTSTRAP_SERVERS"),
     )
+    group: str = Field(default="andon-monitor", min_length=1)
     data_dir: Path = Path(".andon")
     policy: Path = Path("policy.yaml")
 

@@ -13,7 +13,7 @@ from detectors.state import FREE_SLOT, GROUPS, NONE, SLOTS
 def group_slot(state, stream, rule, group_hash):
     """The slot of a group, made where it is new."""
     key = mixed(mixed(group_hash, stream), rule)
-    place = find(state.group_table, state.key, key)
+    place = find(state.group_table, state.slots, key)
     slot = state.group_table[place]
     if slot != NONE:
         return slot
@@ -22,47 +22,47 @@ def group_slot(state, stream, rule, group_hash):
         slot = state.counters[SLOTS]
         state.counters[SLOTS] += 1
     else:
-        state.counters[FREE_SLOT] = state.holders[slot]
-    state.above[slot], state.below[slot], state.events[slot] = 0.0, 0.0, 0
-    state.crossed[slot] = False
-    state.key[slot], state.owner[slot], state.holders[slot] = key, stream, 0
+        state.counters[FREE_SLOT] = state.slots[slot].holders
+    state.slots[slot].above, state.slots[slot].below, state.slots[slot].events = 0.0, 0.0, 0
+    state.slots[slot].crossed = False
+    state.slots[slot].key, state.slots[slot].owner, state.slots[slot].holders = key, stream, 0
     state.group_table[place] = slot
     state.counters[GROUPS] += 1
     return slot
 
 
 @compiled
-def hold_groups(plan, state, stream, row, batch, i):
+def hold_groups(plan, state, stream, row, groups, i):
     """Point the row at its group in every grouped rule that may count or measure it."""
-    policy = state.policy[stream]
-    flags = state.flags[row]
-    for rule in range(plan.rules[policy], plan.rules[policy + 1]):
-        column = plan.group[rule]
+    policy = state.streams[stream].policy
+    flags = state.rows[row].flags
+    for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
+        column = plan.rules[rule].group
         if column == NONE:
             continue
         slot = NONE
         if (
             is_above(plan, rule, flags)
             or is_below(plan, rule, flags)
-            or (plan.reversed_late[rule] and flags & REVERSES)
+            or (plan.rules[rule].reversed_late and flags & REVERSES)
         ):
-            slot = group_slot(state, stream, rule, batch.groups[column, i])
-            state.holders[slot] += 1
+            slot = group_slot(state, stream, rule, groups[column, i])
+            state.slots[slot].holders += 1
         state.slot_of[column, row] = slot
 
 
 @compiled
 def let_go(state, slot):
     """One row less points to the group; without rows it is forgotten, unless it is crossed."""
-    state.holders[slot] -= 1
-    if state.holders[slot] == 0 and not state.crossed[slot]:
+    state.slots[slot].holders -= 1
+    if state.slots[slot].holders == 0 and not state.slots[slot].crossed:
         forget_group(state, slot)
 
 
 @compiled
 def forget_group(state, slot):
-    remove(state.group_table, state.key, slot)
-    state.owner[slot] = NONE
-    state.holders[slot] = state.counters[FREE_SLOT]
+    remove(state.group_table, state.slots, slot)
+    state.slots[slot].owner = NONE
+    state.slots[slot].holders = state.counters[FREE_SLOT]
     state.counters[FREE_SLOT] = slot
     state.counters[GROUPS] -= 1

@@ -1,4 +1,4 @@
-"""Hash tables of row numbers, by linear probing; the keys stand in the rows."""
+"""Hash tables of record numbers, by linear probing; the keys stand in the records."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def mixed(value, salt):
 
 
 @compiled
-def find(table, keys, key):
-    """The place in `table` of the row with this key, or of the gap where it belongs."""
+def find(table, records, key):
+    """The place in `table` of the record with this key, or of the gap where it belongs."""
     mask = np.uint64(table.size - 1)
     place = key & mask
-    while table[place] != NONE and keys[table[place]] != key:
+    while table[place] != NONE and records[table[place]].key != key:
         place = (place + np.uint64(1)) & mask
     return place
 
 
 @compiled
-def remove(table, keys, row):
-    """Take a row out and close the gap (Knuth, TAOCP 3, 6.4, algorithm R)."""
+def remove(table, records, number):
+    """Take a record out and close the gap (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = np.uint64(table.size - 1)
-    gap = find(table, keys, keys[row])
-    if table[gap] != row:
-        return  # a later row has taken its key over
+    gap = find(table, records, records[number].key)
+    if table[gap] != number:
+        return  # a later record has taken its key over
     place = gap
     while True:
         place = (place + np.uint64(1)) & mask
         if table[place] == NONE:
             break
-        home = keys[table[place]] & mask
+        home = records[table[place]].key & mask
         if ((place - home) & mask) >= ((place - gap) & mask):
             table[gap] = table[place]
             gap = place
@@ -51,8 +51,8 @@ def remove(table, keys, row):
 
 
 @compiled
-def rehash(old, table, keys):
-    """Put all rows of an old table into a larger one."""
-    for row in old:
-        if row != NONE:
-            table[find(table, keys, keys[row])] = row
+def rehash(old, table, records):
+    """Put all that an old table holds into a larger one."""
+    for number in old:
+        if number != NONE:
+            table[find(table, records, records[number].key)] = number

@@ -29,24 +29,24 @@ WALK_MAX = 1_000_000
 @compiled
 def evidence(plan, state, stream, rule, slot, at, found, n):
     """Ids of the newest events above the line, and the money that the window moved."""
-    low = max(state.time[at] - plan.over_us[rule], state.floor[stream])
-    grouped = plan.group[rule] != NONE
+    low = max(state.rows[at].time - plan.rules[rule].over_us, state.streams[stream].floor)
+    grouped = plan.rules[rule].group != NONE
     ids, steps, row = 0, 0, at
-    while row != NONE and state.time[row] > low and steps < WALK_MAX:
+    while row != NONE and state.rows[row].time > low and steps < WALK_MAX:
         mine = slot_at(plan, state, stream, rule, row) == slot
-        flags = state.flags[row]
+        flags = state.rows[row].flags
         if mine and ids < EVIDENCE_MAX and is_above(plan, rule, flags):
-            found.idents[n, ids] = state.ident[row]
+            found.keys[n, ids] = state.rows[row].key
             ids += 1
         moved = (mine or not grouped) and flags & SUCCESS and flags & AUTOMATION
-        if moved and state.currency[row]:
-            if found.currency[n] == 0:
-                found.currency[n] = state.currency[row]
-            if found.currency[n] == state.currency[row]:
-                found.money[n] += state.value[row]
-        row = state.earlier[row]
+        if moved and state.rows[row].currency:
+            if found.edges[n].currency == 0:
+                found.edges[n].currency = state.rows[row].currency
+            if found.edges[n].currency == state.rows[row].currency:
+                found.edges[n].money += state.rows[row].value
+        row = state.rows[row].earlier
         steps += 1
-    found.ids[n] = ids
+    found.edges[n].ids = ids
 
 
 @compiled
@@ -54,27 +54,27 @@ def judge(plan, state, stream, rule, slot, row, i, found):
     """Measure one rule at one event; a rising edge is written to `found`."""
     above, below, events = measure(plan, state, stream, rule, slot, row)
     rate, crossed = observed(plan, rule, above, below, events)
-    if crossed and not state.crossed[slot]:
+    if crossed and not state.slots[slot].crossed:
         n = found.used[0]
         found.used[0] += 1
-        found.event[n], found.rule[n], found.events[n] = i, rule, events
-        found.rate[n], found.money[n], found.currency[n] = rate, 0.0, 0
+        found.edges[n].event, found.edges[n].rule, found.edges[n].events = i, rule, events
+        found.edges[n].rate, found.edges[n].money, found.edges[n].currency = rate, 0.0, 0
         evidence(plan, state, stream, rule, slot, row, found, n)
-    state.crossed[slot] = crossed
+    state.slots[slot].crossed = crossed
 
 
 @compiled
 def judge_all(plan, state, stream, row, undone, i, found):
     """Measure every rule that counts the event, or that counts the action which it undoes."""
-    policy = state.policy[stream]
-    flags = state.flags[row]
-    for rule in range(plan.rules[policy], plan.rules[policy + 1]):
+    policy = state.streams[stream].policy
+    flags = state.rows[row].flags
+    for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
         at = NONE
         if is_above(plan, rule, flags) or is_below(plan, rule, flags):
             at = row
-        elif plan.reversed_late[rule] and flags & REVERSES:
-            mask = plan.where_mask[rule]
-            if undone != NONE and is_below(plan, rule, state.flags[undone]):
+        elif plan.rules[rule].reversed_late and flags & REVERSES:
+            mask = plan.rules[rule].where_mask
+            if undone != NONE and is_below(plan, rule, state.rows[undone].flags):
                 at = undone
             elif (flags & mask) == mask:
                 at = row
@@ -84,40 +84,40 @@ def judge_all(plan, state, stream, row, undone, i, found):
 
 
 @compiled
-def take(plan, state, batch, start, end, stop_at_detection, fates, found):
+def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found):
     """Take events from `start` on, in log order; the index of the first that was not taken.
 
     Stops early when `found` is nearly full, or after an event with a detection if asked to.
     """
     for i in range(start, end):
-        stream = batch.stream[i]
+        stream = batch[i].stream
         if stream == NONE:
             continue
-        policy = state.policy[stream]
-        if found.used[0] + plan.rules[policy + 1] - plan.rules[policy] > found.event.size:
+        policy = state.streams[stream].policy
+        if found.used[0] + plan.policies[policy].rules > found.edges.size:
             return i
-        workflow = state.workflow[stream]
-        time, longest = batch.time[i], plan.longest_us[policy]
+        workflow = state.streams[stream].workflow
+        time, longest = batch[i].time, plan.policies[policy].longest_us
         if time < state.workflow_newest[workflow] - longest:
             fates[i] = LATE
             continue
-        ident = mixed(batch.ident[i], stream)
-        batch.ident[i] = ident
-        known = state.row_table[find(state.row_table, state.ident, ident)]
-        if known != NONE and abs(state.time[known] - time) < longest:
+        ident = mixed(batch[i].key, stream)
+        batch[i].key = ident
+        known = state.row_table[find(state.row_table, state.rows, ident)]
+        if known != NONE and abs(state.rows[known].time - time) < longest:
             fates[i] = DUPLICATE
             continue
         state.workflow_newest[workflow] = max(state.workflow_newest[workflow], time)
-        state.newest[stream] = max(state.newest[stream], time)
+        state.streams[stream].newest = max(state.streams[stream].newest, time)
         expire(plan, state, stream)
         free_old_rows(plan, state, stream)
-        row = store(plan, state, stream, batch, i)
+        row = store(plan, state, stream, batch, groups, i)
         join(plan, state, stream, row)
         undone = NONE
-        if batch.flags[i] & REVERSES and plan.cohorts[policy]:
+        if batch[i].flags & REVERSES and plan.policies[policy].cohorts:
             undone = undo(plan, state, stream, batch, i)
         before = found.used[0]
-        if time > state.floor[stream]:
+        if time > state.streams[stream].floor:
             judge_all(plan, state, stream, row, undone, i, found)
         if stop_at_detection and found.used[0] > before:
             return i + 1
@@ -127,8 +127,8 @@ def take(plan, state, batch, start, end, stop_at_detection, fates, found):
 @compiled
 def forgive(plan, state, stream, until):
     """Empty the windows of a stream: only what is later than `until` counts from now on."""
-    state.floor[stream] = max(state.floor[stream], until)
+    state.streams[stream].floor = max(state.streams[stream].floor, until)
     expire(plan, state, stream)
     for slot in range(state.counters[SLOTS]):
-        if state.owner[slot] == stream and state.crossed[slot]:
-            state.crossed[slot] = False
+        if state.slots[slot].owner == stream and state.slots[slot].crossed:
+            state.slots[slot].crossed = False

@@ -14,22 +14,22 @@ from detectors.state import NONE, WAITING
 @compiled
 def wait_for_action(state, stream, key, time):
     """Remember a reversal whose action has not arrived."""
-    mask = np.uint64(state.waiting_key.size - 1)
+    mask = np.uint64(state.waiting.size - 1)
     place = key & mask
-    while state.waiting_owner[place] != NONE and state.waiting_key[place] != key:
+    while state.waiting[place].owner != NONE and state.waiting[place].key != key:
         place = (place + np.uint64(1)) & mask
-    if state.waiting_owner[place] == NONE:
+    if state.waiting[place].owner == NONE:
         state.counters[WAITING] += 1
-    state.waiting_key[place], state.waiting_owner[place] = key, stream
-    state.waiting_time[place] = time
+    state.waiting[place].key, state.waiting[place].owner = key, stream
+    state.waiting[place].time = time
 
 
 @compiled
 def is_awaited(state, key):
-    mask = np.uint64(state.waiting_key.size - 1)
+    mask = np.uint64(state.waiting.size - 1)
     place = key & mask
-    while state.waiting_owner[place] != NONE:
-        if state.waiting_key[place] == key:
+    while state.waiting[place].owner != NONE:
+        if state.waiting[place].key == key:
             return True
         place = (place + np.uint64(1)) & mask
     return False
@@ -38,39 +38,38 @@ def is_awaited(state, key):
 @compiled
 def mark_reversed(plan, state, stream, undone):
     """An action has been undone: it joins the cohort numerators of the windows that hold it."""
-    if state.flags[undone] & REVERSED:
+    if state.rows[undone].flags & REVERSED:
         return
-    policy = state.policy[stream]
+    policy = state.streams[stream].policy
     for sign in (-1, 1):
-        for rule in range(plan.rules[policy], plan.rules[policy + 1]):
-            inside = state.time[undone] > horizon(plan, state, stream, plan.over_us[rule])
-            if plan.reversed_late[rule] and inside:
+        for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
+            limit = horizon(plan, state, stream, plan.rules[rule].over_us)
+            if plan.rules[rule].reversed_late and state.rows[undone].time > limit:
                 add(plan, state, stream, rule, undone, sign)
         if sign == -1:
-            state.flags[undone] |= np.uint32(REVERSED)
+            state.rows[undone].flags |= np.uint32(REVERSED)
 
 
 @compiled
 def undo(plan, state, stream, batch, i):
     """Mark the action that a reversal undoes; its row where it is still held, or NONE."""
-    key = mixed(batch.reverses[i], stream)
-    undone = state.row_table[find(state.row_table, state.ident, key)]
-    if batch.flags[i] & SUCCESS:
+    key = mixed(batch[i].reverses, stream)
+    undone = state.row_table[find(state.row_table, state.rows, key)]
+    if batch[i].flags & SUCCESS:
         if undone == NONE:
-            wait_for_action(state, stream, key, batch.time[i])
+            wait_for_action(state, stream, key, batch[i].time)
         else:
             mark_reversed(plan, state, stream, undone)
     return undone
 
 
 @compiled
-def rewait(old_key, old_time, old_owner, plan, state):
-    """Put the waiting reversals into fresh arrays, without those that no action can answer."""
+def rewait(old, plan, state):
+    """Put the waiting reversals into a fresh table, without those that no action can answer."""
     state.counters[WAITING] = 0
-    for place in range(old_key.size):
-        stream = old_owner[place]
-        if stream == NONE:
-            continue
-        reach = 2 * plan.longest_us[state.policy[stream]]
-        if old_time[place] > state.newest[stream] - reach:
-            wait_for_action(state, stream, old_key[place], old_time[place])
+    for reversal in old:
+        if reversal.owner != NONE:
+            stream = state.streams[reversal.owner]
+            reach = 2 * plan.policies[stream.policy].longest_us
+            if reversal.time > stream.newest - reach:
+                wait_for_action(state, reversal.owner, reversal.key, reversal.time)

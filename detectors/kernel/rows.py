@@ -13,19 +13,18 @@ from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, WAITING
 
 
 @compiled
-def store(plan, state, stream, batch, i):
+def store(plan, state, stream, batch, groups, i):
     """Make the row of an event, in its place in time."""
-    row, ident = new_row(state), batch.ident[i]
-    state.time[row], state.ident[row] = batch.time[i], ident
-    state.value[row], state.flags[row] = batch.value[i], batch.flags[i]
-    state.currency[row] = batch.currency[i]
-    if state.recipients.size:
-        state.recipients[row] = batch.recipients[i]
+    row, ident = new_row(state), batch[i].key
+    state.rows[row].time, state.rows[row].key = batch[i].time, ident
+    state.rows[row].value, state.rows[row].flags = batch[i].value, batch[i].flags
+    state.rows[row].currency = batch[i].currency
+    state.rows[row].recipients = batch[i].recipients
     if state.counters[WAITING] and is_awaited(state, ident):
-        state.flags[row] |= np.uint32(REVERSED)
-    state.row_table[find(state.row_table, state.ident, ident)] = row
+        state.rows[row].flags |= np.uint32(REVERSED)
+    state.row_table[find(state.row_table, state.rows, ident)] = row
     link(state, stream, row)
-    hold_groups(plan, state, stream, row, batch, i)
+    hold_groups(plan, state, stream, row, groups, i)
     return row
 
 
@@ -36,7 +35,7 @@ def new_row(state):
         row = state.counters[ROWS]
         state.counters[ROWS] += 1
     else:
-        state.counters[FREE_ROW] = state.later[row]
+        state.counters[FREE_ROW] = state.rows[row].later
     state.counters[LIVE_ROWS] += 1
     return row
 
@@ -44,39 +43,40 @@ def new_row(state):
 @compiled
 def link(state, stream, row):
     """Put a row into the stream's list, after all that is not later than it."""
-    before = state.head[stream]
-    while before != NONE and state.time[before] > state.time[row]:
-        before = state.earlier[before]
-    after = state.oldest[stream] if before == NONE else state.later[before]
-    state.earlier[row], state.later[row] = before, after
+    before = state.streams[stream].head
+    while before != NONE and state.rows[before].time > state.rows[row].time:
+        before = state.rows[before].earlier
+    after = state.streams[stream].oldest if before == NONE else state.rows[before].later
+    state.rows[row].earlier, state.rows[row].later = before, after
     if before == NONE:
-        state.oldest[stream] = row
+        state.streams[stream].oldest = row
     else:
-        state.later[before] = row
+        state.rows[before].later = row
     if after == NONE:
-        state.head[stream] = row
+        state.streams[stream].head = row
     else:
-        state.earlier[after] = row
+        state.rows[after].earlier = row
 
 
 @compiled
 def free_old_rows(plan, state, stream):
     """Forget what no window can reach, not even that of an event as late as the longest window."""
-    policy = state.policy[stream]
-    limit = state.newest[stream] - 2 * plan.longest_us[policy]
-    row = state.oldest[stream]
-    while row != NONE and state.time[row] <= limit:
-        remove(state.row_table, state.ident, row)
-        for rule in range(plan.rules[policy], plan.rules[policy + 1]):
-            if plan.group[rule] != NONE and state.slot_of[plan.group[rule], row] != NONE:
-                let_go(state, state.slot_of[plan.group[rule], row])
-        after = state.later[row]
-        state.later[row] = state.counters[FREE_ROW]
+    policy = state.streams[stream].policy
+    limit = state.streams[stream].newest - 2 * plan.policies[policy].longest_us
+    row = state.streams[stream].oldest
+    while row != NONE and state.rows[row].time <= limit:
+        remove(state.row_table, state.rows, row)
+        for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
+            column = plan.rules[rule].group
+            if column != NONE and state.slot_of[column, row] != NONE:
+                let_go(state, state.slot_of[column, row])
+        after = state.rows[row].later
+        state.rows[row].later = state.counters[FREE_ROW]
         state.counters[FREE_ROW] = row
         state.counters[LIVE_ROWS] -= 1
         row = after
-    state.oldest[stream] = row
+    state.streams[stream].oldest = row
     if row == NONE:
-        state.head[stream] = NONE
+        state.streams[stream].head = NONE
     else:
-        state.earlier[row] = NONE
+        state.rows[row].earlier = NONE

@@ -13,88 +13,89 @@ from detectors.state import NONE
 
 @compiled
 def weight(plan, state, rule, row):
-    kind = plan.weight[rule]
+    kind = plan.rules[rule].weight
     if kind == 0:
         return 1.0
     if kind == 1:
-        return state.value[row]
-    return state.recipients[row]
+        return state.rows[row].value
+    return state.rows[row].recipients
 
 
 @compiled
 def slot_at(plan, state, stream, rule, row):
     """The slot in which the row counts for the rule, or NONE."""
-    column = plan.group[rule]
+    column = plan.rules[rule].group
     if column == NONE:
-        return state.first_slot[stream] + rule - plan.rules[state.policy[stream]]
+        policy = plan.policies[state.streams[stream].policy]
+        return state.streams[stream].first_slot + rule - policy.first_rule
     return state.slot_of[column, row]
 
 
 @compiled
 def is_above(plan, rule, flags):
-    return (flags & plan.above_mask[rule]) == plan.above_want[rule]
+    return (flags & plan.rules[rule].above_mask) == plan.rules[rule].above_want
 
 
 @compiled
 def is_below(plan, rule, flags):
-    return (flags & plan.below_mask[rule]) == plan.below_want[rule]
+    return (flags & plan.rules[rule].below_mask) == plan.rules[rule].below_want
 
 
 @compiled
 def horizon(plan, state, stream, over_us):
     """The newest window holds what is later than this."""
-    return max(state.newest[stream] - over_us, state.floor[stream])
+    return max(state.streams[stream].newest - over_us, state.streams[stream].floor)
 
 
 @compiled
 def add(plan, state, stream, rule, row, sign):
     """Let a row join (+1) or leave (-1) the running sums of a rule."""
-    flags = state.flags[row]
+    flags = state.rows[row].flags
     above, below = is_above(plan, rule, flags), is_below(plan, rule, flags)
     if not (above or below):
         return
     slot = slot_at(plan, state, stream, rule, row)
     amount = sign * weight(plan, state, rule, row)
     if above:
-        state.above[slot] += amount
+        state.slots[slot].above += amount
     if below:
-        state.below[slot] += amount
-        state.events[slot] += sign
-        if state.events[slot] == 0:  # nothing in it: no rounding may stay behind
-            state.below[slot] = 0.0
-            if not plan.divided[rule]:
-                state.above[slot] = 0.0
+        state.slots[slot].below += amount
+        state.slots[slot].events += sign
+        if state.slots[slot].events == 0:  # nothing in it: no rounding may stay behind
+            state.slots[slot].below = 0.0
+            if not plan.rules[rule].divided:
+                state.slots[slot].above = 0.0
 
 
 @compiled
 def expire(plan, state, stream):
     """Let every window of the stream drop what its newest event has moved out of."""
-    policy = state.policy[stream]
-    first = plan.windows[policy]
-    for window in range(first, plan.windows[policy + 1]):
+    policy = state.streams[stream].policy
+    first = plan.policies[policy].first_window
+    for window in range(first, plan.policies[policy].end_window):
         row = state.tail[window - first, stream]
         limit = horizon(plan, state, stream, plan.window_us[window])
-        while row != NONE and state.time[row] <= limit:
-            for rule in range(plan.rules[policy], plan.rules[policy + 1]):
-                if plan.window[rule] == window - first:
+        while row != NONE and state.rows[row].time <= limit:
+            for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
+                if plan.rules[rule].window == window - first:
                     add(plan, state, stream, rule, row, -1)
-            row = state.later[row]
+            row = state.rows[row].later
         state.tail[window - first, stream] = row
 
 
 @compiled
 def join(plan, state, stream, row):
     """Add a new row to the running sums of every window that reaches it."""
-    policy = state.policy[stream]
-    first = plan.windows[policy]
-    for window in range(first, plan.windows[policy + 1]):
-        if state.time[row] <= horizon(plan, state, stream, plan.window_us[window]):
+    policy = state.streams[stream].policy
+    first = plan.policies[policy].first_window
+    for window in range(first, plan.policies[policy].end_window):
+        if state.rows[row].time <= horizon(plan, state, stream, plan.window_us[window]):
             continue
         tail = state.tail[window - first, stream]
-        if tail == NONE or state.later[row] == tail:
+        if tail == NONE or state.rows[row].later == tail:
             state.tail[window - first, stream] = row
-        for rule in range(plan.rules[policy], plan.rules[policy + 1]):
-            if plan.window[rule] == window - first:
+        for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
+            if plan.rules[rule].window == window - first:
                 add(plan, state, stream, rule, row, 1)
 
 
@@ -102,7 +103,7 @@ def join(plan, state, stream, row):
 def tally(plan, state, stream, rule, slot, row, sign, sums):
     """The sums with one row added or taken away, where it counts in this slot."""
     above, below, events = sums
-    flags = state.flags[row]
+    flags = state.rows[row].flags
     up, down = is_above(plan, rule, flags), is_below(plan, rule, flags)
     if (up or down) and slot_at(plan, state, stream, rule, row) == slot:
         amount = sign * weight(plan, state, rule, row)
@@ -115,36 +116,36 @@ def tally(plan, state, stream, rule, slot, row, sign, sums):
 @compiled
 def measure(plan, state, stream, rule, slot, at):
     """Sums above and below the line, and events, of the window that ends at the row `at`."""
-    time = state.time[at]
-    sums = (state.above[slot], state.below[slot], state.events[slot])
-    if time == state.newest[stream]:
+    time = state.rows[at].time
+    sums = (state.slots[slot].above, state.slots[slot].below, state.slots[slot].events)
+    if time == state.streams[stream].newest:
         return sums
-    limit = horizon(plan, state, stream, plan.over_us[rule])
-    low = max(time - plan.over_us[rule], state.floor[stream])
+    limit = horizon(plan, state, stream, plan.rules[rule].over_us)
+    low = max(time - plan.rules[rule].over_us, state.streams[stream].floor)
     if time > limit:
-        row = state.later[at]  # in the running sums, but later than this window
+        row = state.rows[at].later  # in the running sums, but later than this window
         while row != NONE:
             sums = tally(plan, state, stream, rule, slot, row, -1, sums)
-            row = state.later[row]
-        row = state.earlier[state.tail[plan.window[rule], stream]]  # the other way round
+            row = state.rows[row].later
+        row = state.rows[state.tail[plan.rules[rule].window, stream]].earlier  # the other way round
     else:
         sums = (0.0, 0.0, 0)
         row = at
-    while row != NONE and state.time[row] > low:
+    while row != NONE and state.rows[row].time > low:
         sums = tally(plan, state, stream, rule, slot, row, 1, sums)
-        row = state.earlier[row]
+        row = state.rows[row].earlier
     return sums
 
 
 @compiled
 def observed(plan, rule, above, below, events):
     """The rate in the rule's unit, and whether it is beyond the bound."""
-    if plan.divided[rule]:
-        if events < plan.least[rule] or below <= 0:
+    if plan.rules[rule].divided:
+        if events < plan.rules[rule].least or below <= 0:
             return 0.0, False
         rate = above / below
     else:
-        rate = above / plan.scale[rule]
-    if plan.strict[rule]:
-        return rate, rate > plan.bound[rule]
-    return rate, rate >= plan.bound[rule]
+        rate = above / plan.rules[rule].scale
+    if plan.rules[rule].strict:
+        return rate, rate > plan.rules[rule].bound
+    return rate, rate >= plan.rules[rule].bound

@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench` measures ratios against peers in one run, on one broker."""

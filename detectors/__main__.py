@@ -1,0 +1,26 @@
+"""Compile the inner loop once, so that no first event has to wait for it: `python -m detectors`."""
+
+from __future__ import annotations
+
+from andon.policy_file import parse_policies
+from detectors.columns import Records
+from detectors.line import Line
+from detectors.plan import compile_book
+
+POLICY = """
+version: 1
+policies:
+  - name: all
+    rules:
+      - {name: reversals, rate: reversal, over: 1h, above: 5%}
+      - {name: repeats, rate: duplicate, over: 1h, at_least: 2, same: target}
+"""
+
+
+def main() -> None:
+    """Judge one record, which compiles and caches everything."""
+    Line(compile_book(parse_policies(POLICY))).take(Records([b"{}"]))
+
+
+if __name__ == "__main__":
+    main()
