@@ -94,6 +94,11 @@ MONITOR: tuple[Metric, ...] = (
         _LATENCY_S,
     ),
     Metric("andon_last_batch_timestamp_seconds", "gauge", "When the last batch was finished."),
+    Metric(
+        "andon_heartbeat_timestamp_seconds",
+        "gauge",
+        "When the monitor last looked after itself, with events to read or without.",
+    ),
 )
 
 GUARD: tuple[Metric, ...] = (
