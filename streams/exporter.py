@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from andon.breaker import State
 from andon.commands import Ack
+from andon.events import Event
 from andon.metrics import MONITOR, Metric
 from andon.policy import PolicyBook
 from detectors.flags import AUTOMATION, DENIED, ERROR, SUCCESS
@@ -24,6 +25,7 @@ WORKFLOWS_MAX = 200
 """Workflows with labels of their own, first come first served; the others are `other`."""
 
 OTHER = "other"
+FATES = ("counted", "not_live", "unwatched", "late", "duplicate", "rejected")
 GAUGES_EVERY_S = 0.5
 
 _STATES = {state: number for number, state in enumerate(State)}
@@ -41,6 +43,11 @@ class Exporter:
         self._leaks: dict[str, tuple[int, dict[str, float]]] = {}
         self._acked: dict[tuple[str, str], int] = {}
         self._gauges_at = 0.0
+        # What increase() is asked of starts at 0: a series that begins at 1 has not risen.
+        for fate in FATES:
+            self.add("andon_events_total", 0, fate=fate)
+        for field in (*Event.model_fields, "record", "data"):
+            self.add("andon_dead_letters_total", 0, field=field)
 
     def took(self, taken: Taken, line: Line) -> None:
         """Count a judged batch."""
@@ -73,6 +80,7 @@ class Exporter:
             lines: all lines of this worker.
             lag: records not yet read, by partition.
         """
+        self.set("andon_heartbeat_timestamp_seconds", time())
         if monotonic() - self._gauges_at < GAUGES_EVERY_S:
             return
         self._gauges_at = monotonic()
@@ -165,12 +173,16 @@ class Exporter:
                 }
                 self.set("andon_rule_observed", observed, **labels)
                 self.set("andon_rule_bound", rule.bound, **labels)
+                del labels["rate"]
+                self.add("andon_trips_total", 0, **labels)
+                self.add("andon_detections_total", 0, mode=policy.mode, **labels)
 
     def _show_breakers(self, line: Line) -> None:
         for workflow, _ in line.windows.streams:
             if workflow in self._labels:
                 state = line.standings.of(workflow).state
                 self.set("andon_breaker_state", _STATES[state], workflow=workflow)
+                self.add("andon_leaked_actions_total", 0, workflow=workflow)
         for workflow, standing in line.standings.all.items():
             actions, money = standing.leaked_actions, standing.leaked_money
             before, paid = self._leaks.get(workflow, (0, {}))
