@@ -53,9 +53,9 @@ class Attempt:
     def __init__(
         self, recorder: Recorder, capability: Capability, action: str, fields: Mapping[str, object]
     ) -> None:
-        if unknown := fields.keys() - SHAPES.keys():
-            known = ", ".join(SHAPES)
-            raise TypeError(f"an event has no field {min(unknown)!r} to fill in; use of {known}")
+        if not fields.keys() <= SHAPES.keys():
+            unknown, known = min(fields.keys() - SHAPES.keys()), ", ".join(SHAPES)
+            raise TypeError(f"an event has no field {unknown!r} to fill in; use of {known}")
         self.__dict__.update(fields)
         self.event_id = uuid7()
         self.capability = capability

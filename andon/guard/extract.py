@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypedDict
 from andon.guard.fields import SHAPES
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_PLACE = re.compile(r"[^\W\d]\w*(\.\w+)*")
+_PLACE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _NONE = object()
 
 

@@ -30,6 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 STATES = tuple(State)
+CAPABILITIES = {str(capability): capability for capability in Capability}
 
 
 def now() -> datetime:
@@ -251,11 +252,9 @@ class Guard:
 
 
 def _capability(name: Capability | str) -> Capability:
-    try:
-        return Capability(name)
-    except ValueError:
-        known = ", ".join(Capability)
-        raise ValueError(f"capability: must be one of {known}, not {name!r}") from None
+    if known := CAPABILITIES.get(name):
+        return known
+    raise ValueError(f"capability: must be one of {', '.join(Capability)}, not {name!r}")
 
 
 def _instance_id() -> str:

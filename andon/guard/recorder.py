@@ -16,7 +16,7 @@ from andon.guard.outbox import Outbox
 from andon.guard.tally import ACTIONS, Tally
 
 REMEMBERED_MAX = 10_000
-REVERSAL_FIELDS = ("target", "value", "currency")
+REMEMBERED_FIELDS = ("capability", "action", "target", "value", "currency")
 
 
 class Author(NamedTuple):
@@ -39,7 +39,7 @@ class Recorder:
         self._tally = tally
         self._clock = clock
         self._running: set[Attempt] = set()
-        self._remembered: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[Any, ...]] = OrderedDict()
 
     @property
     def in_flight(self) -> int:
@@ -81,14 +81,13 @@ class Recorder:
         fields: Mapping[str, object],
     ) -> dict[str, Any]:
         """The event that undoes an earlier one; what is not given is as it was remembered."""
-        earlier = self._remembered.get(event_id, {})
-        if not (earlier or (capability and action)):
+        earlier = self._remembered.get(event_id)
+        if earlier is None and not (capability and action):
             unknown = "the earlier action is not remembered: give capability and action"
             self._tally.fault("field", "of a reversal", unknown)
-        known = capability or earlier.get("capability", Capability.UPDATE)
-        same = {field: earlier[field] for field in REVERSAL_FIELDS if field in earlier}
-        named = action or earlier.get("action", "reversal")
-        attempt = Attempt(self, known, named, same | dict(fields))
+        was, named, *rest = earlier or (Capability.UPDATE, "reversal")
+        same = dict(zip(REMEMBERED_FIELDS[2:], rest, strict=False))
+        attempt = Attempt(self, capability or was, action or named, same | dict(fields))
         return self._event(attempt, Outcome.SUCCESS) | {"reverses": event_id, "by": by}
 
     def emit(self, event: dict[str, Any]) -> None:
@@ -135,7 +134,6 @@ class Recorder:
         return event
 
     def _remember(self, event: dict[str, Any]) -> None:
-        kept = ("capability", "action", *REVERSAL_FIELDS)
-        self._remembered[event["event_id"]] = {f: event[f] for f in kept if f in event}
+        self._remembered[event["event_id"]] = tuple(map(event.get, REMEMBERED_FIELDS))
         if len(self._remembered) > REMEMBERED_MAX:
             self._remembered.popitem(last=False)

@@ -76,6 +76,7 @@ def test_three_capitals_are_a_currency_and_other_text_is_a_place() -> None:
         ({"target": "chrage"}, r"target: 'chrage'.*\(it has charge, amount, result\).*lambda"),
         ({"target": "charge."}, "target"),
         ({"target": "charge id"}, "target"),
+        ({"target": "charge.0"}, "target"),
         ({"target": ""}, "target"),
         ({"target": ["charge"]}, r"target: must be a name, a number or a callable, not \['charge'"),
         ({"amount": "amount"}, "amount: is no field of an event; use of target, value"),
