@@ -16,10 +16,15 @@ policies:
       - {name: repeats, rate: duplicate, over: 1h, at_least: 2, same: target}
 """
 
+EVENT = b"""{
+  "event_id": "1", "ts": "2026-01-01T00:00:00Z", "workflow": "w", "automation": "a",
+  "capability": "update", "action": "a", "outcome": "success"
+}"""
+
 
 def main() -> None:
-    """Judge one record, which compiles and caches everything."""
-    Line(compile_book(parse_policies(POLICY))).take(Records([b"{}"]))
+    """Judge one event, which compiles and caches everything; what is no event compiles little."""
+    Line(compile_book(parse_policies(POLICY))).take(Records([EVENT]))
 
 
 if __name__ == "__main__":
