@@ -1,0 +1,1 @@
+"""The Grafana dashboard and Prometheus rules of Andon, as code, with what they generate."""

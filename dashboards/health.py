@@ -1,0 +1,131 @@
+"""How Andon itself fares: the monitor that decides, and the guards that obey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboards.panels import Query, lines, states
+from dashboards.queries import increase, latest, quantile, rate, select
+
+_LOST = "dropped|failed"
+
+
+def monitor() -> list[Any]:
+    """What it reads, how fast, and what it tells."""
+    lag = f"sum by (partition) ({select('andon_lag_records')})"
+    idle = f"time() - {latest('andon_last_batch_timestamp_seconds', 'instance')}"
+    return [
+        lines(
+            "Events by fate",
+            "Counted in rates, or why not.",
+            "eps",
+            Query(rate("andon_events_total", "fate"), "{{fate}}"),
+        ),
+        lines(
+            "Lag",
+            "Records of the event topic that wait to be read.",
+            "short",
+            Query(lag, "partition {{partition}}"),
+        ),
+        lines(
+            "Batch time",
+            "From a batch of raw records to its effects written.",
+            "s",
+            *(
+                Query(quantile(q, "andon_batch_seconds"), f"p{q * 100:g}")
+                for q in (0.5, 0.95, 0.99)
+            ),
+        ),
+        lines(
+            "Dead letters",
+            "Records that were no valid event, by the field that was wrong.",
+            "short",
+            Query(increase("andon_dead_letters_total", "field"), "{{field}}"),
+            bars=True,
+        ),
+        lines(
+            "Alerts to people",
+            "Attempts to deliver an alert, by receiver and result.",
+            "short",
+            Query(increase("andon_alerts_total", "receiver, result"), "{{receiver}}: {{result}}"),
+            bars=True,
+        ),
+        lines(
+            "Commands and acks",
+            "Commands that the monitor wrote, and guards that answered.",
+            "short",
+            Query(increase("andon_commands_total", "state"), "command {{state}}"),
+            Query(increase("andon_acks_total", "workflow"), "ack of {{workflow}}"),
+            bars=True,
+        ),
+        lines(
+            "Since the last batch",
+            "Long is fine while there is nothing to read; see the lag.",
+            "s",
+            Query(idle, "{{instance}}"),
+        ),
+        lines(
+            "Records read",
+            "Records of the event topic.",
+            "recps",
+            Query(rate("andon_records_total", "partition"), "partition {{partition}}"),
+        ),
+        lines(
+            "Held in windows",
+            "What the monitor keeps in memory for its rates.",
+            "short",
+            Query(f"sum({select('andon_window_events')})", "events"),
+            Query(f"sum({select('andon_workflows')})", "workflows"),
+        ),
+    ]
+
+
+def guards() -> list[Any]:
+    """What automations were let do, and whether they hear and are heard."""
+    connected = select("andon_guard_connected")
+    lost = increase("andon_guard_events_total", "workflow, fate", fate=_LOST)
+    waiting = f"sum by (workflow) ({select('andon_guard_queued_events')})"
+    return [
+        states(
+            "State that guards obey",
+            "A guard that differs from its workflow's breaker does not hear commands.",
+            Query(
+                latest("andon_guard_state", "workflow, instance"), "{{workflow}} at {{instance}}"
+            ),
+        ),
+        lines(
+            "Guards connected",
+            "Guards that hear commands, and those that do not.",
+            "short",
+            Query(f"sum({connected})", "connected"),
+            Query(f"count({connected}) - sum({connected})", "not connected"),
+        ),
+        lines(
+            "Actions asked",
+            "Actions that asked their guard; denied ones did not run.",
+            "ops",
+            Query(rate("andon_guard_actions_total", "outcome"), "{{outcome}}"),
+        ),
+        lines(
+            "Events that wait",
+            "Queued in guards, not yet delivered.",
+            "short",
+            Query(waiting, "{{workflow}}"),
+        ),
+        lines(
+            "Events lost",
+            "Events that a guard could not queue (dropped) or not deliver (failed).",
+            "short",
+            Query(lost, "{{workflow}}: {{fate}}"),
+            span=12,
+            bars=True,
+        ),
+        lines(
+            "Faults in guards",
+            "What went wrong inside a guard and was kept from its automation.",
+            "short",
+            Query(increase("andon_guard_faults_total", "workflow, kind"), "{{workflow}}: {{kind}}"),
+            span=12,
+            bars=True,
+        ),
+    ]
