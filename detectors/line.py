@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from andon.breaker import Breaker
 from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
-from detectors.detections import Detection, detection_of
-from detectors.effects import Effects, detected, noted
-from detectors.kernel.loop import LATE
+from detectors.detections import detection_of
+from detectors.effects import Effects, detected
 from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
@@ -68,7 +67,7 @@ class Line:
         fates = np.zeros(len(columns.events), np.int8)
         span = range(len(columns.events))
         self.windows.take(columns.batch, columns.groups, fates, span)
-        self.standings.follow(columns, fates, span, [], None)
+        self.standings.pass_by(columns, fates, span, None)
 
     def obey(self, command: Command) -> None:
         """A person has moved a breaker: from here on it stands there."""
@@ -94,22 +93,22 @@ class Line:
             self.forgive(effects.commands[-1])
             due = self.standings.next_due(columns, start)
         if self._paused == "blocked":
-            self.standings.block(columns, fates, start)
+            self.standings.block(columns, fates, range(start, due))
         end, edges = self.windows.take(
             columns.batch, columns.groups, fates, range(start, due), stop=True
         )
-        span = range(start, end)
-        for index in np.flatnonzero(fates[start:end] == LATE) + start:
-            effects.audits.append(noted("late", columns, int(index), "too late for any window"))
-        detections = [self._detection(edge, columns) for edge in edges]
-        for detection in detections:
-            generation = self.standings.of(detection.workflow).generation
-            effects.detections.append(detection)
-            effects.audits.append(detected(detection, columns, generation))
-        if self._paused != "runs":
-            self.standings.follow(columns, fates, span, detections, effects)
+        before = range(start, end - bool(edges))  # the detections are those of the last event
+        self.standings.pass_by(columns, fates, before, effects)
+        for edge in edges:
+            self._detected(edge, columns, effects)
+        self.standings.pass_by(columns, fates, range(before.stop, end), effects)
         return end
 
-    def _detection(self, edge: Edge, columns: Columns) -> Detection:
+    def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
         event_ids = self._recent.find(edge.keys, upto=edge.event + 1)
-        return detection_of(self._compiled, edge, columns, event_ids)
+        detection = detection_of(self._compiled, edge, columns, event_ids)
+        effects.detections.append(detection)
+        generation = self.standings.of(detection.workflow).generation
+        effects.audits.append(detected(detection, columns, generation))
+        if self._paused != "runs":
+            self.standings.trip(columns, detection, effects)

@@ -14,7 +14,7 @@ from detectors.columns import Columns
 from detectors.detections import Detection
 from detectors.effects import Effects, Move, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
-from detectors.kernel.loop import BLOCKED, COUNTED
+from detectors.kernel.loop import BLOCKED, COUNTED, LATE
 from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE
 from detectors.state import NONE
@@ -74,47 +74,40 @@ class Standings:
         waited = format_duration(standing.policy.recover.after or 0)
         self._move(columns, index, Cause.WAITED, Reason(text=f"paused for {waited}"), effects)
 
-    def block(self, columns: Columns, fates: NDArray[np.int8], start: int) -> None:
-        """Take events of paused workflows out of the batch, as if guards had refused them."""
+    def block(self, columns: Columns, fates: NDArray[np.int8], span: range) -> None:
+        """Take a span's events of paused workflows out, as if guards had refused them."""
         paused = {name for name in self._held if self.all[name].breaker.state.refuses}
-        for index in range(start, len(columns.events)) if paused else ():
+        for index in span if paused else ():
             if columns.events[index].workflow in paused:
                 columns.batch["stream"][index] = NONE
                 fates[index] = BLOCKED
 
-    def follow(
-        self,
-        columns: Columns,
-        fates: NDArray[np.int8],
-        span: range,
-        detections: list[Detection],
-        effects: Effects | None,
+    def pass_by(
+        self, columns: Columns, fates: NDArray[np.int8], span: range, effects: Effects | None
     ) -> None:
-        """Step the breakers through a span of events; detections belong to its last one.
+        """Note what a span of events without detections means for the breakers, and the late ones.
 
         On a replay there are no effects: what a breaker did then is known from its command.
         """
-        for index in span if self._held else ():
-            if columns.events[index].workflow not in self._held or index == span[-1]:
-                continue
-            self._count(columns, fates, index, effects)
-        if effects is not None:
-            for detection in detections:
-                self._trip(columns, span[-1], detection, effects)
-        if span and columns.events[span[-1]].workflow in self._held:
-            self._count(columns, fates, span[-1], effects)
+        late = span.start + np.flatnonzero(fates[span.start : span.stop] == LATE)
+        for index in span if self._held else map(int, late):
+            if fates[index] == LATE and effects is not None:
+                effects.audits.append(noted("late", columns, index, "too late for any window"))
+            elif columns.events[index].workflow in self._held:
+                self._count(columns, fates, index, effects)
+
+    def trip(self, columns: Columns, detection: Detection, effects: Effects) -> None:
+        """Pause the workflow, where the policy enforces and the breaker lets it."""
+        enforced = detection.policy.mode == "enforce"
+        if enforced and self.of(detection.workflow).can(Cause.DETECTION):
+            reason = detection.reason()
+            self._move(columns, detection.at, Cause.DETECTION, reason, effects, detection.policy)
 
     def stand(self, command: Command, breaker: Breaker) -> None:
         """Set a workflow's breaker from a command."""
         known = self.all.get(command.workflow)
         policy = known.policy if known else self._by_name.get(command.reason.policy or "")
         self._set(command.workflow, Standing(breaker, micros(command.issued_at), policy))
-
-    def _trip(self, columns: Columns, index: int, detection: Detection, effects: Effects) -> None:
-        enforced = detection.policy.mode == "enforce"
-        if enforced and self.of(detection.workflow).can(Cause.DETECTION):
-            reason = detection.reason()
-            self._move(columns, index, Cause.DETECTION, reason, effects, detection.policy)
 
     def _count(
         self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects | None
