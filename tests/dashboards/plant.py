@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -42,6 +42,16 @@ class Plant:
         self._line = Line(compile_book(BOOK))
         self._made = 0
 
+    def life(self) -> list[tuple[Callable[[], None], State]]:
+        """What happens, and where the workflow stands after it."""
+        return [
+            (self.work, State.CLOSED),
+            (self.cross_the_bound, State.OPEN),
+            (lambda: self.move(State.HALF_OPEN, 2), State.HALF_OPEN),
+            (lambda: self.move(State.CLOSED, 3), State.CLOSED),
+            (self.work, State.CLOSED),
+        ]
+
     def show(self) -> None:
         """What the monitor does every second."""
         self._exporter.show([self._line], {0: 3})
@@ -75,8 +85,8 @@ class Plant:
         for result in ("retried", "delivered"):
             self._exporter.delivered("terminal", result)
 
-    def let_a_person_move_it(self, state: State, generation: int) -> None:
-        """What `andon reset` and `andon trip` bring about."""
+    def move(self, state: State, generation: int) -> None:
+        """A person moves the breaker, as `andon reset` does."""
         command = Command(
             command_id=f"c{generation}",
             workflow="refunds",
