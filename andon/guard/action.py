@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from andon.events import Capability, Outcome
 from andon.guard.attempt import Attempt
-from andon.guard.extract import Call, NoResult, extractors
+from andon.guard.extract import Call, Extractor, NoResult, extractors
 from andon.guard.tally import Tally
 
 if TYPE_CHECKING:
@@ -55,13 +55,14 @@ class Action:
     def _sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             call = Call(self._signature, args, kwargs)
-            with self._attempt(call) as attempt:
+            attempt, later = self._attempt(call)
+            with attempt:
                 try:
                     call.result = function(*args, **kwargs)
                 except Exception as error:
-                    self._conclude(attempt, call, error)
+                    self._conclude(attempt, call, later, error)
                     raise
-                self._conclude(attempt, call, call.result)
+                self._conclude(attempt, call, later, call.result)
                 return call.result
 
         return guarded
@@ -69,24 +70,27 @@ class Action:
     def _async(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             call = Call(self._signature, args, kwargs)
-            async with self._attempt(call) as attempt:
+            attempt, later = self._attempt(call)
+            async with attempt:
                 try:
                     call.result = await function(*args, **kwargs)
                 except Exception as error:
-                    self._conclude(attempt, call, error)
+                    self._conclude(attempt, call, later, error)
                     raise
-                self._conclude(attempt, call, call.result)
+                self._conclude(attempt, call, later, call.result)
                 return call.result
 
         return guarded
 
-    def _attempt(self, call: Call) -> Attempt:
+    def _attempt(self, call: Call) -> tuple[Attempt, list[Extractor]]:
+        """An attempt with its fields set, and what can set more of them from the result."""
         attempt = Attempt(self._recorder, self._capability, self._name, {})
-        self._fill(attempt, call)
-        return attempt
+        return attempt, self._fill(attempt, call, self._extractors)
 
-    def _conclude(self, attempt: Attempt, call: Call, ending: object) -> None:
-        self._fill(attempt, call)
+    def _conclude(
+        self, attempt: Attempt, call: Call, later: list[Extractor], ending: object
+    ) -> None:
+        self._fill(attempt, call, [each for each in later if getattr(attempt, each.field) is None])
         if self._classify and attempt.outcome is None:
             try:
                 attempt.outcome, reason = _verdict(self._classify(ending))
@@ -95,21 +99,23 @@ class Action:
             else:
                 attempt.reason = reason if attempt.reason is None else attempt.reason
 
-    def _fill(self, attempt: Attempt, call: Call) -> None:
-        """Sets the fields that are not set yet: before the call, and after it from its result."""
-        for field, get in self._extractors:
-            if getattr(attempt, field) is not None:
-                continue
+    def _fill(self, attempt: Attempt, call: Call, sources: list[Extractor]) -> list[Extractor]:
+        """Set fields; returns the extractors that asked for a result that is not there."""
+        later = []
+        for extractor in sources:
             try:
-                setattr(attempt, field, get(call))
+                setattr(attempt, extractor.field, extractor.get(call))
             except NoResult:
-                pass
+                later.append(extractor)
             except Exception as error:
-                self._tally.fault("extractor", f"{field} of {self._name}", error)
+                self._tally.fault("extractor", f"{extractor.field} of {self._name}", error)
+        return later
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        type(function).__call__
+    )
 
 
 def _verdict(verdict: Verdict) -> tuple[Outcome | None, str | None]:

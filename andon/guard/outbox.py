@@ -163,10 +163,10 @@ class Outbox:
                 if not self._events and not self._urgent:
                     return None
                 self._idle = False
-            if self._when_full == "drop_oldest" and self._events:
-                self._mark_gap(self._events[0])
             n = min(len(self._events), BATCH_MAX - self._under_way)
             events = [self._events.popleft() for _ in range(n)]
+            if self._when_full == "drop_oldest" and events:
+                self._mark_gap(events[0])
             self._under_way += n
             urgent = list(self._urgent)
             self._urgent.clear()

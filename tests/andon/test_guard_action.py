@@ -58,6 +58,17 @@ def test_decorated_coroutine_function_makes_one_event_when_it_is_done(desk: Benc
     assert (event.recipients, event.run) == (2, "run-1")
 
 
+def test_object_that_is_called_like_a_coroutine_function_is_awaited(desk: Bench) -> None:
+    class Tool:
+        async def __call__(self, to: str) -> None:
+            await asyncio.sleep(0)
+
+    waiting = desk.guard.action("send", "mail.send", target="to")(Tool())("ada")
+    assert desk.events() == []
+    asyncio.run(waiting)
+    assert desk.event().target == "ada"
+
+
 def test_decorated_method_sees_its_object(desk: Bench) -> None:
     class Desk:
         region = "eu"
@@ -328,6 +339,29 @@ def test_exception_that_cannot_be_shown_is_still_an_error(desk: Bench) -> None:
     with pytest.raises(MuteError), desk.guard.attempt("trigger", "job"):
         raise MuteError
     assert desk.event().outcome is Outcome.ERROR
+
+
+def test_failing_extractor_is_counted_once_and_costs_its_field(desk: Bench) -> None:
+    @desk.guard.action("update", "ticket.close", target="ticket.id", run="result.id")
+    def close(ticket: object) -> object:
+        return ticket
+
+    assert close(None) is None
+    event = desk.event()
+    assert (event.outcome, event.target, event.run) == (Outcome.SUCCESS, None, None)
+    assert desk.counted("faults") == {"extractor": 2}
+
+
+def test_field_set_from_within_wins_over_the_result(desk: Bench) -> None:
+    @desk.guard.action("update", "ticket.close", run="result")
+    def close() -> str:
+        attempt = current_attempt()
+        assert attempt is not None
+        attempt.run = "mine"
+        return "theirs"
+
+    close()
+    assert desk.event().run == "mine"
 
 
 def test_misuse_is_told_where_the_function_is_decorated(desk: Bench) -> None:

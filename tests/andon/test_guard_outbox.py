@@ -84,6 +84,22 @@ def test_full_queue_drops_counts_and_marks_the_gap(
     assert counted(guard) == {"queued": 8, "sent": 4, "dropped": 4, "failed": 0}
 
 
+@pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest"])
+def test_marks_in_the_log_add_up_to_what_is_missing(when_full: Any) -> None:
+    stream, guard = blocked(when_full=when_full, queue_max=BATCH_MAX + 10)
+    for _ in range(5):
+        for n in range(BATCH_MAX):
+            act(guard, str(n))
+        stream.asked.clear()
+        assert stream.asked.wait(5)
+    stream.open.set()
+    assert guard.flush(5)
+    act(guard, "after")
+    assert guard.close(5)
+    missing = sum(event.labels.get("andon_dropped", 0) for event in stream.events)
+    assert missing == counted(guard)["dropped"] > 0
+
+
 def test_full_queue_blocks_where_it_is_told_to() -> None:
     stream, guard = blocked(when_full="block", queue_max=1)
     second = threading.Thread(target=act, args=(guard, "second"))
