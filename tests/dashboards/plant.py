@@ -46,10 +46,10 @@ class Plant:
         """What happens, and where the workflow stands after it."""
         return [
             (self.work, State.CLOSED),
+            (self.work, State.CLOSED),
             (self.cross_the_bound, State.OPEN),
             (lambda: self.move(State.HALF_OPEN, 2), State.HALF_OPEN),
             (lambda: self.move(State.CLOSED, 3), State.CLOSED),
-            (self.work, State.CLOSED),
         ]
 
     def show(self) -> None:

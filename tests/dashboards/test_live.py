@@ -1,4 +1,4 @@
-"""Every expression of the dashboard and the rules, on a real Prometheus that scraped real metrics."""
+"""Every expression of dashboard and rules, on a real Prometheus that scraped real metrics."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ def seen(metrics_target: Plant, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
         def stands(state: State) -> bool:
             metrics_target.show()
-            expr = f'andon_breaker_state{{workflow="refunds"}} == {STATE_NUMBERS[state]}'
-            return bool(server.now(expr))
+            held = 'andon_breaker_state{workflow="refunds"}[1s]'
+            bounds = f"min_over_time({held}) == max_over_time({held}) == {STATE_NUMBERS[state]}"
+            return bool(server.now(f"{bounds} and count_over_time({held}) > 2"))
 
         for act, state in metrics_target.life():
             act()
