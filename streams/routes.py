@@ -89,16 +89,15 @@ class Routes(NamedTuple):
         return alert, [self.receivers[name] for name in dict.fromkeys(names)]
 
 
-def terminal_only() -> Routes:
-    """What holds without a receivers file: everything is shown on the terminal."""
-    return Routes({"terminal": Terminal("terminal")}, ("terminal",))
-
-
-def load_routes(path: str | Path) -> Routes:
+def load_routes(path: str | Path | None) -> Routes:
     """Read and check a receivers file (YAML) and make its receivers.
+
+    Without a file everything is shown on the terminal.
 
     Raises:
         ReceiversError: with every mistake found: file, line, field, and what to do about it.
     """
+    if path is None:
+        return Routes({"terminal": Terminal("terminal")}, ("terminal",))
     file = yaml_lines.load(path, ReceiversFile, _FORMAT)
     return Routes({entry.name: entry.make() for entry in file.receivers}, file.default)

@@ -112,10 +112,10 @@ def _test_alert() -> Alert:
 
 
 def _routes(path: Path | None) -> Routes:
-    from streams.routes import load_routes, terminal_only
+    from streams.routes import load_routes
 
     try:
-        return load_routes(path) if path else terminal_only()
+        return load_routes(path)
     except AndonError as error:
         raise _failure(error) from error
 

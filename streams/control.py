@@ -1,0 +1,191 @@
+"""What a person may do to a breaker: pause a workflow, let it run again.
+
+The command goes into the log, which alone decides: of two commands of one generation the first
+holds. So the log is read again after the write. Where another came first, a trip is tried anew on
+top of it; a reset is not, since it would undo a pause that its person has not seen.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from andon.alert_text import resume_command, title
+from andon.breaker import Breaker, Cause, State
+from andon.commands import Alert, AlertKind, Audit, Command, Reason
+from andon.errors import BrokerError, TransitionError
+from andon.ids import derived_id
+from andon.topics import ALERTS, AUDIT, COMMANDS
+from streams.commands_log import CommandsLog, open_log
+
+PERMITS = 10
+TRIES = 5
+
+_KINDS: dict[State, AlertKind] = {
+    State.FORCED_OPEN: "paused",
+    State.HALF_OPEN: "on_trial",
+    State.CLOSED: "resumed",
+}
+
+
+async def trip(bootstrap_servers: str, workflow: str, reason: str, user: str) -> Command:
+    """Pause `workflow` by hand, also one that no command was ever written for.
+
+    Returns the command that holds now.
+
+    Raises:
+        ValueError: a name or the reason is empty or too long; names the field.
+        TransitionError: it is paused by hand already, or not watched.
+        BrokerError: no broker, or it failed halfway.
+    """
+    return await _carry_out(bootstrap_servers, _Order(Cause.TRIP, workflow, reason, user))
+
+
+async def reset(
+    bootstrap_servers: str, workflow: str, reason: str, user: str, permits: int | None = PERMITS
+) -> Command:
+    """Let `workflow` run again: `permits` actions on trial, or freely where it is None.
+
+    Returns the command that holds now.
+
+    Raises:
+        ValueError, BrokerError: as for `trip`.
+        TransitionError: it runs already, is on trial already, or moved at this very moment.
+    """
+    cause = Cause.RELEASE if permits is None else Cause.RESET
+    order = _Order(cause, workflow, reason, user, permits)
+    return await _carry_out(bootstrap_servers, order)
+
+
+class _Order(NamedTuple):
+    cause: Cause
+    workflow: str
+    reason: str
+    user: str
+    permits: int | None = None
+
+    def check(self) -> None:
+        for field, longest in (("workflow", 200), ("reason", 1_000), ("user", 200)):
+            text = getattr(self, field)
+            if not text.strip() or len(text) > longest:
+                raise ValueError(f"{field}: must have 1 to {longest:,} characters, not only blanks")
+        if self.permits is not None and self.permits < 1:
+            raise ValueError("permits: must be 1 or more; nobody could pass the trial")
+
+    def command(self, last: Command | None) -> Command:
+        """The next command of the workflow after `last`."""
+        before = Breaker(last.state, last.generation) if last else Breaker()
+        if not before.can(self.cause):
+            raise TransitionError(_refusal(self, last))
+        after = before.step(self.cause)
+        return Command(
+            command_id=derived_id("command", self.workflow, after.generation, self.cause),
+            workflow=self.workflow,
+            generation=after.generation,
+            state=after.state,
+            reason=Reason(text=self.reason),
+            issued_at=datetime.now(UTC),
+            issued_by=f"user:{self.user}",
+            permits=self.permits,
+            previous=before.state,
+        )
+
+
+async def _carry_out(bootstrap_servers: str, order: _Order) -> Command:
+    order.check()
+    async with open_log(bootstrap_servers, COMMANDS, ALERTS) as log:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True)
+        try:
+            await producer.start()
+            command = await _command(log, producer, order)
+            await _tell(producer, command, log.alerts.get(order.workflow))
+        except KafkaError as error:
+            raise BrokerError(
+                f"the broker failed halfway: {error!r}; `andon status` tells what holds"
+            ) from None
+        finally:
+            await producer.stop()
+    return command
+
+
+async def _command(log: CommandsLog, producer: Any, order: _Order) -> Command:
+    """Write commands until one is the accepted one of its generation."""
+    for _ in range(TRIES):
+        command = order.command(log.commands.get(order.workflow))
+        await _write(producer, COMMANDS, command)
+        if command in await log.refresh():
+            return command
+        await _uphold(log, producer, order.workflow)
+        if order.cause is not Cause.TRIP:
+            break
+    holds = log.commands[order.workflow]
+    raise TransitionError(
+        f"{order.workflow} moved just now: it is {_standing(holds)}; look, then try again"
+    )
+
+
+async def _uphold(log: CommandsLog, producer: Any, workflow: str) -> None:
+    """Ours was too late, and compaction keeps the newest record: write the one that holds again."""
+    while (holds := log.commands[workflow]) != log.newest[workflow]:
+        await _write(producer, COMMANDS, holds)
+        await log.refresh()
+
+
+async def _tell(producer: Any, command: Command, last: Alert | None) -> None:
+    """The audit record, and an alert to those who heard of the workflow's last one."""
+    await _write(producer, AUDIT, _audit(command))
+    await _write(producer, ALERTS, _alert(command, last))
+
+
+async def _write(producer: Any, topic: str, record: Command | Audit | Alert) -> None:
+    await producer.send_and_wait(topic, record.to_json(), key=record.workflow.encode())
+
+
+def _audit(command: Command) -> Audit:
+    return Audit(
+        audit_id=derived_id("audit", command.command_id),
+        ts=command.issued_at,
+        kind="transition",
+        workflow=command.workflow,
+        actor=command.issued_by,
+        state=command.state,
+        previous=command.previous,
+        generation=command.generation,
+        reason=command.reason,
+    )
+
+
+def _alert(command: Command, last: Alert | None) -> Alert:
+    kind = _KINDS[command.state]
+    return Alert(
+        alert_id=derived_id("alert", command.command_id),
+        kind=kind,
+        workflow=command.workflow,
+        generation=command.generation,
+        state=command.state,
+        severity="warning" if kind == "paused" else "info",
+        since=command.issued_at,
+        title=title(kind, command.workflow, command.reason, command.issued_by),
+        reason=command.reason,
+        issued_by=command.issued_by,
+        resume=resume_command(command.workflow, now=kind == "on_trial"),
+        runbook=last.runbook if last else None,
+        receivers=last.receivers if last else [],
+    )
+
+
+def _refusal(order: _Order, last: Command | None) -> str:
+    if last is None:
+        return f"{order.workflow} is running already: no command was ever written for it"
+    verb = "paused" if order.cause is Cause.TRIP else "reset"
+    hint = "; --now lets it run freely" if last.state is State.HALF_OPEN else ""
+    return f"{order.workflow} cannot be {verb}: it is {_standing(last)}{hint}"
+
+
+def _standing(command: Command) -> str:
+    by = command.issued_by.removeprefix("user:")
+    since = f"{command.issued_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{command.state.label.lower()} (since {since}, by {by}: {command.reason.text})"
