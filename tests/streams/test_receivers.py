@@ -300,3 +300,13 @@ def test_plain_http_is_good_enough_on_this_machine(url: str) -> None:
 def test_plain_http_can_be_allowed() -> None:
     url = "http://hooks.internal/andon"
     assert WebhookSettings(url=url, secret_env="HOOK_SECRET", allow_http=True).url == url
+
+
+def test_the_file_in_the_documentation_is_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANDON_WEBHOOK_SECRET", SECRET)
+    page = Path(__file__).parents[2] / "docs" / "alerting.md"
+    example = page.read_text("utf-8").split("```yaml\n")[1].split("```")[0]
+    routes = load_routes(written(tmp_path, example))
+    assert routes.default == ("payments-oncall", "console")
