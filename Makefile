@@ -31,7 +31,7 @@ lock: $(BIN)/uv
 
 # The detectors' inner loop, compiled ahead of everything that would otherwise wait for it.
 $(COMPILED): $(READY) $(wildcard detectors/*.py detectors/*/*.py)
-	@echo "Compiling the detectors' inner loop, once: about a minute."
+	@echo "Compiling the detectors' inner loop, once."
 	@$(BIN)/python -m detectors
 	@touch $@
 
