@@ -57,7 +57,7 @@ def nodes(value: Any) -> Iterator[Any]:
 
 
 def test_what_is_committed_is_what_the_models_say() -> None:
-    assert stale(COMMITTED) == []
+    assert stale(COMMITTED) == [], "write them anew with `andon schemas`"
     assert {path.name for path in COMMITTED.iterdir()} == set(documents())
 
 
