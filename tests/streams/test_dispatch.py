@@ -196,17 +196,19 @@ def test_a_record_that_is_no_alert_is_told_loudly_and_passed(
 ) -> None:
     alert = an_alert()
 
+    def errors() -> list[str]:
+        return [record.message for record in caplog.records if record.levelno == logging.ERROR]
+
     async def run() -> None:
         async with dispatching(servers, ops=hook):
-            await write(servers, b"\xff{", b'{"alert_id": 7}', None, alert)
+            await write(servers, b"\xff{", None, alert, b'{"alert_id": 7}')
             await until(hook, lambda: hook.taken)
+            await asyncio.to_thread(eventually, lambda: len(errors()) == 3)
         assert await committed(servers) == 4
 
     asyncio.run(run())
     assert hook.ids == [alert.alert_id]
-    told = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(told) == 3
-    assert all("ALERT NOT UNDERSTOOD at andon.alerts" in record.message for record in told)
+    assert all("ALERT NOT UNDERSTOOD at andon.alerts" in message for message in errors())
 
 
 def test_an_alert_for_nobody_goes_to_the_default_and_says_so(servers: str, hook: Hook) -> None:
