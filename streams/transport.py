@@ -33,6 +33,7 @@ APP_SETTINGS: Mapping[str, Any] = {
     "broker_session_timeout": 10.0,
     "broker_heartbeat_interval": 2.0,
     "broker_rebalance_timeout": 15.0,
+    "broker_request_timeout": 60.0,
     "broker_max_poll_interval": 300.0,
     "broker_max_poll_records": MAX_RECORDS,
     "broker_commit_interval": 1.0,
@@ -203,8 +204,10 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
             await super().perform_seek()
             mine = self._batched(self.assignment())
             ends = await self.highwaters(*mine)
-            # A log that ends before the committed offset was cut or made anew: what comes is new.
-            committed = {tp: min(self._committed_offset[tp] or 0, ends[tp]) for tp in mine}
+            committed = {tp: self._committed_offset[tp] or 0 for tp in mine}
+            for tp in [tp for tp in mine if committed[tp] > ends[tp]]:
+                self.log.error("%s ends before its committed offset: all of it is taken as new", tp)
+                committed[tp] = 0
             async with self._turn:
                 if self.progress is not progress:
                     return  # revoked meanwhile: the next rebalance is on its way
@@ -246,6 +249,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _process(self, tp: TP, progress: _Progress, records: list[Any]) -> None:
         batch = Batch.of(tp.topic, tp.partition, progress.committed, records)
+        if batch.first < progress.next:
+            raise RuntimeError(f"{tp} went back from offset {progress.next} to {batch.first}")
         due = max(progress.next, progress.committed)
         if batch.first > due:
             self.log.warning("%s: offsets %d to %d are no longer there", tp, due, batch.first - 1)
@@ -260,6 +265,14 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
             progress.next = batch.last + 1
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         self.app.monitor.stream_inbound_time[tp] = monotonic()
+
+    async def on_stop(self) -> None:
+        """Commit a last time, if the broker and the consumer's thread still answer."""
+        try:
+            async with asyncio.timeout(self.app.conf.broker_session_timeout):
+                await super().on_stop()
+        except TimeoutError:
+            self.log.error("no last commit: what came after the one before will come again")
 
     def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
         done = {tp: progress.next for tp, progress in self.progress.items()}

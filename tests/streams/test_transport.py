@@ -2,143 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import faust
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from faust.exceptions import ImproperlyConfigured
 
+from streams.broker import EmbeddedBroker
 from streams.transport import install
+from tests.streams.transport_bench import PARTITIONS, PATIENCE_S, Bench, stop, wait_for
 
-ROOT = Path(__file__).parents[2]
-WORKER = Path(__file__).with_name("transport_worker.py")
-PARTITIONS = 4
-PATIENCE_S = 60
 # The embedded broker never drops a dead member, and makes dead ones of those that commit while
 # another joins: there, only static members can come and go.
 DYNAMIC_GROUPS = "KAFKA_BOOTSTRAP_SERVERS" in os.environ
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.05)
-    raise AssertionError(f"waited {PATIENCE_S} s for {what}")
-
-
-class Bench:
-    """A topic of its own, workers on it, and what they wrote down."""
-
-    def __init__(self, broker: str, folder: Path) -> None:
-        self.broker, self.folder = broker, folder
-        self.log = folder / "calls.jsonl"
-        self.topic, self.group = f"events-{uuid4().hex[:8]}", f"group-{uuid4().hex[:8]}"
-        self.produced = 0
-        self.create(self.topic)
-
-    def create(self, topic: str, partitions: int = PARTITIONS) -> None:
-        async def create() -> None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.broker)
-            await admin.start()
-            await admin.create_topics([NewTopic(topic, partitions, 1)])
-            await admin.close()
-
-        asyncio.run(create())
-
-    def produce(self, count: int, topic: str | None = None) -> None:
-        """Send the next `count` whole numbers, spread over the partitions."""
-        numbers = range(self.produced, self.produced + count)
-
-        async def produce() -> None:
-            async with AIOKafkaProducer(bootstrap_servers=self.broker, linger_ms=5) as producer:
-                sent = [
-                    await producer.send(topic or self.topic, b"%d" % n, partition=n % PARTITIONS)
-                    for n in numbers
-                ]
-                await asyncio.gather(*sent)
-
-        asyncio.run(produce())
-        if topic is None:
-            self.produced += count
-
-    def committed(self) -> dict[int, int]:
-        async def committed() -> dict[Any, Any]:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.broker)
-            await admin.start()
-            tps = [TopicPartition(self.topic, partition) for partition in range(PARTITIONS)]
-            try:
-                return await admin.list_consumer_group_offsets(self.group, partitions=tps)
-            finally:
-                await admin.close()
-
-        offsets = asyncio.run(committed())
-        return {tp.partition: at.offset for tp, at in offsets.items() if at.offset >= 0}
-
-    @contextmanager
-    def worker(self, **plan: Any) -> Iterator[subprocess.Popen[bytes]]:
-        plan = {
-            "broker": self.broker,
-            "group": self.group,
-            "topic": self.topic,
-            "log": str(self.log),
-            "datadir": str(self.folder / "faust"),
-            **plan,
-        }
-        with (self.folder / "worker.log").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, str(WORKER), json.dumps(plan)],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-    def calls(self, call: str, pid: int | None = None) -> list[dict[str, Any]]:
-        if not self.log.exists():
-            return []
-        lines = self.log.read_text().splitlines(keepends=True)
-        noted = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [n for n in noted if n["call"] == call and pid in (None, n["pid"])]
-
-    def numbers(self, pid: int | None = None) -> list[int]:
-        return [n for call in self.calls("process", pid) for n in call["numbers"]]
-
-    def wait_for_all(self) -> None:
-        wait_for(lambda: set(self.numbers()) == set(range(self.produced)), "every record")
-
-    def wait_for_commit(self) -> None:
-        share = self.produced // PARTITIONS
-        ends = dict.fromkeys(range(PARTITIONS), share)
-        wait_for(lambda: self.committed() == ends, f"commits at {share}")
-
-
 @pytest.fixture
 def bench(broker: str, tmp_path: Path) -> Bench:
     return Bench(broker, tmp_path)
-
-
-def stop(worker: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> int:
-    worker.send_signal(how)
-    return worker.wait(PATIENCE_S)
 
 
 def test_every_record_comes_once_in_order_and_is_committed(bench: Bench) -> None:
@@ -162,6 +46,7 @@ def test_a_clean_stop_commits_the_batch_in_flight(bench: Bench) -> None:
     with bench.worker(slow_s=0.1) as worker:
         wait_for(lambda: len(bench.calls("process")) > 3, "some batches")
         assert stop(worker) == 0
+    assert len(bench.calls("begin")) == len(bench.calls("process"))
     done = dict.fromkeys(range(PARTITIONS), 0)
     done.update({call["partition"]: call["last"] + 1 for call in bench.calls("process")})
     assert bench.committed() == {p: offset for p, offset in done.items() if offset}
@@ -252,7 +137,8 @@ def test_a_replay_is_marked_and_commits_never_move_back(bench: Bench) -> None:
         bench.wait_for_commit()
         assert stop(worker) == 0
     bench.produce(200)
-    with bench.worker(instance="one", start=0, slow_s=0.05) as killed:
+    often = {"broker_commit_interval": 0.1}
+    with bench.worker(instance="one", start=0, slow_s=0.05, settings=often) as killed:
         wait_for(lambda: len(bench.calls("process", killed.pid)) > 10, "some of the replay")
         stop(killed, signal.SIGKILL)
     assert bench.committed() == dict.fromkeys(range(PARTITIONS), 500)
@@ -264,6 +150,41 @@ def test_a_replay_is_marked_and_commits_never_move_back(bench: Bench) -> None:
     assert all(call["committed"] == 500 for call in again)
     assert sum(call["replayed"] for call in again) == 2000
     assert sorted(bench.numbers(worker.pid)) == list(range(2200))
+
+
+def test_a_log_made_anew_is_not_taken_for_a_replay(bench: Bench) -> None:
+    bench.produce(400)
+    with bench.worker(instance="one") as worker:
+        bench.wait_for_commit()
+        assert stop(worker) == 0
+    bench.delete()
+    bench.create(bench.topic)
+    bench.produce(80)
+    with bench.worker(instance="one", start=0) as worker:
+        bench.wait_for_all()
+        bench.wait_for_commit(80)
+    assert sorted(bench.numbers(worker.pid)) == list(range(400, 480))
+    assert not any(call["replayed"] for call in bench.calls("process", worker.pid))
+
+
+def test_an_outage_longer_than_sends_may_take_stops_the_worker_and_loses_nothing(
+    own_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    bench = Bench(own_broker.bootstrap_servers, tmp_path)
+    bench.create("echo", partitions=1)
+    bench.produce(2000)
+    quick = {"producer_request_timeout": 2, "broker_session_timeout": 6}
+    with bench.worker(instance="one", echo="echo", slow_s=0.05, settings=quick) as worker:
+        wait_for(lambda: len(bench.calls("process")) > 5, "some batches")
+        os.kill(own_broker.pid or 0, signal.SIGSTOP)
+        try:
+            wait_for(lambda: b"Crashed reason" in bench.output.read_bytes(), "the crash")
+        finally:
+            os.kill(own_broker.pid or 0, signal.SIGCONT)
+        assert worker.wait(PATIENCE_S) > 0
+    with bench.worker(instance="one", echo="echo"):
+        bench.wait_for_all()
+        bench.wait_for_commit()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class Recorder:
         return dict.fromkeys(committed, self.plan["start"]) if "start" in self.plan else {}
 
     async def process(self, batch: Any) -> None:
+        self.note(call="begin", partition=batch.partition, first=batch.first)
         await asyncio.sleep(self.plan.get("slow_s", 0))
         numbers = [int(value) for value in batch.values]
         if self.plan.get("fail_at") in numbers:
