@@ -27,6 +27,9 @@ from detectors.times import micros, parse_times
 from detectors.windows import Windows
 from detectors.wire import UNREADABLE, WireEvent, decode, from_event
 
+VALUE_MAX = 1e290
+"""What is larger counts as this much: no sum of it may become infinite."""
+
 
 class Records(NamedTuple):
     """Raw records of one partition, in log order."""
@@ -122,8 +125,7 @@ class Decoder:
         for name in ("stream", "flags", "currency"):
             batch[name] = profiles[name]
         batch["key"] = _hashes([event.event_id for event in events])
-        values = np.array([event.value for event in events], np.float64)
-        batch["value"] = np.nan_to_num(np.rint(values * MICRO))
+        batch["value"] = _millionths([event.value for event in events])
         batch["recipients"] = [event.recipients or 0 for event in events]
         undoing = np.flatnonzero(batch["flags"] & REVERSES)
         batch["reverses"][undoing] = _hashes([events[index].reverses or "" for index in undoing])
@@ -157,6 +159,15 @@ def _read(value: bytes | None) -> WireEvent:
         return decode(value)  # type: ignore[arg-type]
     except (msgspec.MsgspecError, UnicodeDecodeError, AttributeError, RecursionError):
         return UNREADABLE
+
+
+def _millionths(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """Money to add up: whole where all but rounding is whole, so that sums of cents are exact."""
+    parts = np.minimum(np.array(values, np.float64), VALUE_MAX) * MICRO
+    parts[np.isnan(parts)] = 0.0
+    whole = np.rint(parts)
+    np.copyto(parts, whole, where=np.abs(parts - whole) <= parts * 1e-15)
+    return parts
 
 
 def _hashes(texts: Sequence[str]) -> NDArray[np.uint64]:

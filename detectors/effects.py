@@ -25,19 +25,28 @@ _ALERTS: dict[State, AlertKind] = {
 }
 
 
+class Leak(NamedTuple):
+    """An action that took effect although its workflow was paused."""
+
+    workflow: str
+    value: float | None
+    currency: str | None
+
+
 class Effects(NamedTuple):
-    """Records to write, each list in order."""
+    """Records to write, each list in order, and what is only counted."""
 
     commands: list[Command]
     audits: list[Audit]
     alerts: list[Alert]
     rejected: list[Rejected]
     detections: list[Detection]
+    leaks: list[Leak]
 
     @classmethod
     def none(cls) -> Effects:
         """Nothing to do yet."""
-        return cls([], [], [], [], [])
+        return cls([], [], [], [], [], [])
 
 
 class Move(NamedTuple):

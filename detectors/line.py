@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from andon.breaker import Breaker
+from andon.breaker import Breaker, State
 from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
 from detectors.detections import detection_of
@@ -70,18 +70,22 @@ class Line:
         self.standings.pass_by(columns, fates, span, None)
 
     def obey(self, command: Command) -> None:
-        """A person has moved a breaker: from here on it stands there."""
-        if command.generation > self.standings.of(command.workflow).generation:
-            self.stand(command, Breaker(command.state, command.generation))
-            self.forgive(command)
+        """A person has moved a breaker, or a replay has come to where it moved.
 
-    def stand(self, command: Command, breaker: Breaker) -> None:
-        """Set a breaker, as a command has left it or as it was before one."""
-        self.standings.stand(command, breaker)
+        The log holds this command to be the first of its generation: it overrules a move of the
+        same generation made here.
+        """
+        if command.generation >= self.standings.of(command.workflow).generation:
+            self.standings.stand(command, Breaker(command.state, command.generation))
+            self._forgive(command)
 
-    def forgive(self, command: Command) -> None:
-        """A workflow that may run again starts afresh: what came before does not count."""
-        if not command.state.refuses:
+    def _forgive(self, command: Command) -> None:
+        """A workflow that was let go starts afresh: what came before does not count.
+
+        One that has passed its trial goes on from there.
+        """
+        passed = command.issued_by == "monitor" and command.state is State.CLOSED
+        if not (command.state.refuses or passed):
             self.windows.forgive(command.workflow, micros(command.issued_at) - 1)
 
     def _stretch(self, taken: Taken, start: int) -> int:
@@ -90,7 +94,7 @@ class Line:
         due = self.standings.next_due(columns, start)
         if due == start:
             self.standings.wake(columns, start, effects)
-            self.forgive(effects.commands[-1])
+            self._forgive(effects.commands[-1])
             due = self.standings.next_due(columns, start)
         if self._paused == "blocked":
             self.standings.block(columns, fates, range(start, due))

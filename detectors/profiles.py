@@ -113,7 +113,7 @@ class Profiles:
         for bit, where in plan.wheres:
             bits |= bit if not where.target and where.passes(event) else 0
         for bit, currency in plan.currencies:
-            bits |= bit if (event.currency or "").upper() == currency else 0
+            bits |= bit if (event.currency or "").upper() == currency.upper() else 0
         return bits
 
     def _currency(self, event: WireEvent) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from andon.commands import Command, Reason
 from andon.policy import Policy, PolicyBook, format_duration
 from detectors.columns import Columns
 from detectors.detections import Detection
-from detectors.effects import Effects, Move, noted, write_down
+from detectors.effects import Effects, Leak, Move, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED, LATE
 from detectors.plan import MICRO
@@ -32,7 +32,6 @@ class Standing:
     policy: Policy | None
     passed: int = 0  # good actions of this trial
     leaked_actions: int = 0  # executed although paused
-    leaked_money: dict[str, float] = field(default_factory=dict)
 
     @property
     def due_us(self) -> int | None:
@@ -106,7 +105,8 @@ class Standings:
     def stand(self, command: Command, breaker: Breaker) -> None:
         """Set a workflow's breaker from a command."""
         known = self.all.get(command.workflow)
-        policy = known.policy if known else self._by_name.get(command.reason.policy or "")
+        named = self._by_name.get(command.reason.policy or "")
+        policy = named or (known.policy if known else None)
         self._set(command.workflow, Standing(breaker, micros(command.issued_at), policy))
 
     def _count(
@@ -160,10 +160,10 @@ class Standings:
 def _leak(columns: Columns, index: int, standing: Standing, effects: Effects | None) -> None:
     event = columns.events[index]
     standing.leaked_actions += 1
-    if event.value is not None and event.currency is not None:
-        money = standing.leaked_money
-        money[event.currency] = money.get(event.currency, 0.0) + event.value
-    if effects is not None and _is_power_of_ten(standing.leaked_actions):
+    if effects is None:
+        return
+    effects.leaks.append(Leak(event.workflow, event.value, event.currency))
+    if _is_power_of_ten(standing.leaked_actions):
         text = f"{standing.leaked_actions} actions executed while paused"
         effects.audits.append(noted("leak", columns, index, text, events=standing.leaked_actions))
 

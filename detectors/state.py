@@ -62,7 +62,9 @@ STREAM = np.dtype(
 SLOT = np.dtype(
     [
         ("above", np.float64),
+        ("above_rest", np.float64),  # what rounding took from the sum
         ("below", np.float64),
+        ("below_rest", np.float64),
         ("events", np.int64),
         ("key", np.uint64),
         ("owner", np.int32),  # the stream

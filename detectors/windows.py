@@ -149,8 +149,8 @@ class Windows:
         for rule, sums in zip(
             self.plan.rules[first:end], self.state.slots[slot : slot + end - first], strict=True
         ):
-            divisor = sums["below"] if rule["divided"] else rule["scale"]
-            rate = float(sums["above"] / divisor) if divisor else 0.0
+            below = sums["below"] + sums["below_rest"] if rule["divided"] else rule["scale"]
+            rate = float((sums["above"] + sums["above_rest"]) / below) if below else 0.0
             rates.append(rate if rule["group"] == NONE else float("nan"))
         return rates
 

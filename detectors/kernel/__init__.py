@@ -20,4 +20,5 @@ _CONTENT = hashlib.sha256(
 ).hexdigest()[:12]
 numba.config.CACHE_DIR = str(Path(numba.config.CACHE_DIR or _ROOM / "__pycache__") / _CONTENT)
 
-compiled = numba.njit(cache=True, nogil=True)
+# The loop allocates nothing, so it needs no reference counts; without them it is twice as fast.
+compiled = numba.njit(cache=True, nogil=True, _nrt=False)

@@ -7,30 +7,32 @@ import numpy as np
 from detectors.flags import REVERSED, SUCCESS
 from detectors.kernel import compiled
 from detectors.kernel.hashing import find, mixed
-from detectors.kernel.sums import add, horizon
+from detectors.kernel.sums import add, held_from, horizon
 from detectors.state import NONE, WAITING
 
 
 @compiled
 def wait_for_action(state, stream, key, time):
-    """Remember a reversal whose action has not arrived."""
+    """Remember a reversal for actions of this key that are yet to arrive."""
     mask = np.uint64(state.waiting.size - 1)
     place = key & mask
     while state.waiting[place].owner != NONE and state.waiting[place].key != key:
         place = (place + np.uint64(1)) & mask
     if state.waiting[place].owner == NONE:
         state.counters[WAITING] += 1
+        state.waiting[place].time = time
     state.waiting[place].key, state.waiting[place].owner = key, stream
-    state.waiting[place].time = time
+    state.waiting[place].time = max(time, state.waiting[place].time)
 
 
 @compiled
-def is_awaited(state, key):
+def is_awaited(state, key, since):
+    """Whether a reversal newer than `since` waits: not whether the table still has an old one."""
     mask = np.uint64(state.waiting.size - 1)
     place = key & mask
     while state.waiting[place].owner != NONE:
         if state.waiting[place].key == key:
-            return True
+            return state.waiting[place].time > since
         place = (place + np.uint64(1)) & mask
     return False
 
@@ -56,9 +58,8 @@ def undo(plan, state, stream, batch, i):
     key = mixed(batch[i].reverses, stream)
     undone = state.row_table[find(state.row_table, state.rows, key)]
     if batch[i].flags & SUCCESS:
-        if undone == NONE:
-            wait_for_action(state, stream, key, batch[i].time)
-        else:
+        wait_for_action(state, stream, key, batch[i].time)
+        if undone != NONE:
             mark_reversed(plan, state, stream, undone)
     return undone
 
@@ -68,8 +69,6 @@ def rewait(old, plan, state):
     """Put the waiting reversals into a fresh table, without those that no action can answer."""
     state.counters[WAITING] = 0
     for reversal in old:
-        if reversal.owner != NONE:
-            stream = state.streams[reversal.owner]
-            reach = 2 * plan.policies[stream.policy].longest_us
-            if reversal.time > stream.newest - reach:
-                wait_for_action(state, reversal.owner, reversal.key, reversal.time)
+        owner = reversal.owner
+        if owner != NONE and reversal.time > held_from(plan, state, owner):
+            wait_for_action(state, owner, reversal.key, reversal.time)

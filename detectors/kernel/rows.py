@@ -9,6 +9,7 @@ from detectors.kernel import compiled
 from detectors.kernel.groups import hold_groups, let_go
 from detectors.kernel.hashing import find, remove
 from detectors.kernel.reversals import is_awaited
+from detectors.kernel.sums import held_from
 from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, WAITING
 
 
@@ -20,7 +21,7 @@ def store(plan, state, stream, batch, groups, i):
     state.rows[row].value, state.rows[row].flags = batch[i].value, batch[i].flags
     state.rows[row].currency = batch[i].currency
     state.rows[row].recipients = batch[i].recipients
-    if state.counters[WAITING] and is_awaited(state, ident):
+    if state.counters[WAITING] and is_awaited(state, ident, held_from(plan, state, stream)):
         state.rows[row].flags |= np.uint32(REVERSED)
     state.row_table[find(state.row_table, state.rows, ident)] = row
     link(state, stream, row)
@@ -60,9 +61,8 @@ def link(state, stream, row):
 
 @compiled
 def free_old_rows(plan, state, stream):
-    """Forget what no window can reach, not even that of an event as late as the longest window."""
-    policy = state.streams[stream].policy
-    limit = state.streams[stream].newest - 2 * plan.policies[policy].longest_us
+    """Forget the rows that no window can reach any more."""
+    policy, limit = state.streams[stream].policy, held_from(plan, state, stream)
     row = state.streams[stream].oldest
     while row != NONE and state.rows[row].time <= limit:
         remove(state.row_table, state.rows, row)

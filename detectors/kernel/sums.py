@@ -48,6 +48,21 @@ def horizon(plan, state, stream, over_us):
 
 
 @compiled
+def held_from(plan, state, stream):
+    """Up to here all is forgotten: no window reaches it, not even that of the latest event."""
+    longest_us = plan.policies[state.streams[stream].policy].longest_us
+    return state.streams[stream].newest - 2 * longest_us
+
+
+@compiled
+def plus(total, rest, amount):
+    """A sum and what rounding took from it (Knuth's TwoSum): no value, however large, blurs it."""
+    result = total + amount
+    part = result - total
+    return result, rest + ((total - (result - part)) + (amount - part))
+
+
+@compiled
 def add(plan, state, stream, rule, row, sign):
     """Let a row join (+1) or leave (-1) the running sums of a rule."""
     flags = state.rows[row].flags
@@ -56,15 +71,16 @@ def add(plan, state, stream, rule, row, sign):
         return
     slot = slot_at(plan, state, stream, rule, row)
     amount = sign * weight(plan, state, rule, row)
+    sums = state.slots[slot]
     if above:
-        state.slots[slot].above += amount
+        sums.above, sums.above_rest = plus(sums.above, sums.above_rest, amount)
     if below:
-        state.slots[slot].below += amount
-        state.slots[slot].events += sign
-        if state.slots[slot].events == 0:  # nothing in it: no rounding may stay behind
-            state.slots[slot].below = 0.0
+        sums.below, sums.below_rest = plus(sums.below, sums.below_rest, amount)
+        sums.events += sign
+        if sums.events == 0:  # nothing in it: nothing may stay behind
+            sums.below, sums.below_rest = 0.0, 0.0
             if not plan.rules[rule].divided:
-                state.slots[slot].above = 0.0
+                sums.above, sums.above_rest = 0.0, 0.0
 
 
 @compiled
@@ -102,24 +118,34 @@ def join(plan, state, stream, row):
 @compiled
 def tally(plan, state, stream, rule, slot, row, sign, sums):
     """The sums with one row added or taken away, where it counts in this slot."""
-    above, below, events = sums
+    above, above_rest, below, below_rest, events = sums
     flags = state.rows[row].flags
     up, down = is_above(plan, rule, flags), is_below(plan, rule, flags)
     if (up or down) and slot_at(plan, state, stream, rule, row) == slot:
         amount = sign * weight(plan, state, rule, row)
-        above += amount * up
-        below += amount * down
-        events += sign * down
-    return above, below, events
+        if up:
+            above, above_rest = plus(above, above_rest, amount)
+        if down:
+            below, below_rest = plus(below, below_rest, amount)
+            events += sign
+    return above, above_rest, below, below_rest, events
 
 
 @compiled
 def measure(plan, state, stream, rule, slot, at):
     """Sums above and below the line, and events, of the window that ends at the row `at`."""
+    now = state.slots[slot]
+    sums = (now.above, now.above_rest, now.below, now.below_rest, now.events)
+    if state.rows[at].time != state.streams[stream].newest:
+        sums = walked(plan, state, stream, rule, slot, at, sums)
+    above, above_rest, below, below_rest, events = sums
+    return above + above_rest, below + below_rest, events
+
+
+@compiled
+def walked(plan, state, stream, rule, slot, at, sums):
+    """The sums of the newest window, changed to those of the window that ends at the row `at`."""
     time = state.rows[at].time
-    sums = (state.slots[slot].above, state.slots[slot].below, state.slots[slot].events)
-    if time == state.streams[stream].newest:
-        return sums
     limit = horizon(plan, state, stream, plan.rules[rule].over_us)
     low = max(time - plan.rules[rule].over_us, state.streams[stream].floor)
     if time > limit:
@@ -129,7 +155,7 @@ def measure(plan, state, stream, rule, slot, at):
             row = state.rows[row].later
         row = state.rows[state.tail[plan.rules[rule].window, stream]].earlier  # the other way round
     else:
-        sums = (0.0, 0.0, 0)
+        sums = (0.0, 0.0, 0.0, 0.0, 0)
         row = at
     while row != NONE and state.rows[row].time > low:
         sums = tally(plan, state, stream, rule, slot, row, 1, sums)
