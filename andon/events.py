@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -100,6 +101,18 @@ Timestamp = Annotated[
     PlainSerializer(format_ts, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_RFC3339}$"}),
 ]
+
+
+def _unicode(text: str) -> str:
+    # JSON can escape half a surrogate pair; no UTF-8 can write it again.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be Unicode text, without half surrogate pairs") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_unicode)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$")]
 
@@ -128,19 +141,19 @@ class Event(BaseModel):
     recipients: Annotated[int, Field(ge=0, le=2**53)] | None = Field(
         None, description="people reached by one send"
     )
-    reverses: str | None = Field(
+    reverses: Text | None = Field(
         None, description="`event_id` of the earlier action that this one undoes"
     )
     by: Annotated[By, Field(strict=False)] = By.AUTOMATION
     mode: Annotated[Mode, Field(strict=False)] = Mode.LIVE
-    run: str | None = Field(None, description="the agent run (loop) it belongs to")
+    run: Text | None = Field(None, description="the agent run (loop) it belongs to")
     step: int | None = Field(None, description="the position in that run")
-    reason: str | None = Field(None, description="why denied, failed or reversed")
+    reason: Text | None = Field(None, description="why denied, failed or reversed")
     decision: dict[str, Any] | None = Field(
         None,
         description="what the automation saw and decided, under which policy; not interpreted",
     )
-    traceparent: str | None = Field(None, description="W3C trace context")
+    traceparent: Text | None = Field(None, description="W3C trace context")
     labels: dict[str, Any] = Field(default_factory=dict, description="free; never interpreted")
 
     @model_validator(mode="after")

@@ -13,8 +13,8 @@ from andon.events import By, Capability, Outcome
 
 
 def matches(globs: Sequence[str], value: str | None) -> bool:
-    """True where one of `globs` matches; null matches none."""
-    return value is not None and any(fnmatchcase(value, glob) for glob in globs)
+    """True where one of `globs` matches or is the value itself; null matches none."""
+    return value is not None and any(value == g or fnmatchcase(value, g) for g in globs)
 
 
 def as_list(value: object) -> object:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from andon.errors import EventError
 from andon.events import Event, format_ts, parse_event
-from andon.policy import Policy, PolicyBook, Rule
+from andon.policy import Policy, PolicyBook, Rule, Where
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
@@ -44,12 +44,13 @@ class Track:
     policy: Policy
     newest: float = float("-inf")
     by_id: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
-    reversed_ids: set[str] = field(default_factory=set)
+    reversed_at: dict[str, int] = field(default_factory=dict)  # by the id of the action
     rows: dict[tuple[str, Group], list[Row]] = field(default_factory=lambda: defaultdict(list))
     crossed: set[tuple[str, Group]] = field(default_factory=set)
+    floor: float = float("-inf")  # only what is later counts; a trial starts afresh
 
 
-def replay(book: PolicyBook, lines: Iterable[bytes]) -> list[dict[str, Any]]:
+def rising_edges(book: PolicyBook, lines: Iterable[bytes]) -> list[dict[str, Any]]:
     """All rising edges of a log; lines that are no events are passed over."""
     reference = Reference(book)
     return [edge for event in parsed(lines) for edge in reference.feed(event)]
@@ -70,29 +71,48 @@ class Reference:
         self.book = book
         self.tracks: dict[tuple[str, str], Track] = {}
         self.newest: dict[str, int] = {}  # by workflow
+        self.fate = ""  # of the last event: unwatched, late, duplicate or counted
 
     def feed(self, event: Event) -> list[dict[str, Any]]:
-        place = self.book.find(event.workflow, event.automation, event.capability)
-        policy = None if place is None else self.book.policies[place]
-        if event.mode != "live" or policy is None or policy.mode == "off" or not policy.rules:
+        policy = self.policy_of(event)
+        if policy is None or event.mode != "live":
+            self.fate = "unwatched"
             return []
         track = self.tracks.setdefault((event.workflow, policy.name), Track(policy))
         t, longest = micros(event.ts), policy.longest_window_s * SECOND
-        late = self.newest.get(event.workflow, t) - t > longest
-        copies = track.by_id[event.event_id]
-        if late or any(abs(t - micros(copy.ts)) < longest for copy in copies):
+        newest = max(t, self.newest.get(event.workflow, t))
+        copies = [abs(t - micros(copy.ts)) for copy in track.by_id[event.event_id]]
+        self.fate = "late" if newest - t > longest else "counted"
+        if self.fate == "counted" and any(apart < longest for apart in copies):
+            self.fate = "duplicate"
+        if self.fate != "counted":
             return []
-        self.newest[event.workflow] = max(t, self.newest.get(event.workflow, t))
+        self.newest[event.workflow] = newest
         keep(track, event)
         return [edge for rule in policy.rules for edge in evaluate(track, rule, event)]
+
+    def policy_of(self, event: Event) -> Policy | None:
+        """The first policy that matches, where it is on and has rules."""
+        place = self.book.find(event.workflow, event.automation, event.capability)
+        policy = None if place is None else self.book.policies[place]
+        return None if policy is None or policy.mode == "off" or not policy.rules else policy
+
+    def forgive(self, workflow: str, until: int) -> None:
+        """Start afresh after this time."""
+        for (name, _), track in self.tracks.items():
+            if name == workflow:
+                track.floor = max(track.floor, until)
+                track.crossed.clear()
 
 
 def keep(track: Track, event: Event) -> None:
     t = micros(event.ts)
     track.newest = max(t, track.newest)
     track.by_id[event.event_id].append(event)
+    if track.reversed_at.get(event.event_id, t) <= held_from(track):
+        del track.reversed_at[event.event_id]  # waited too long for this action
     if event.reverses is not None and event.outcome == "success":
-        track.reversed_ids.add(event.reverses)
+        track.reversed_at[event.reverses] = max(t, track.reversed_at.get(event.reverses, t))
     for rule in track.policy.rules:
         top, base = parts(rule, event)
         if (top, base) != (None, None):
@@ -100,13 +120,19 @@ def keep(track: Track, event: Event) -> None:
             insort(rows, Row(t, event.event_id, top, base), key=lambda row: row.t)
 
 
+def held_from(track: Track) -> float:
+    """What is not newer than this is forgotten: no window can reach it."""
+    return track.newest - 2 * track.policy.longest_window_s * SECOND
+
+
 def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]:
     """The rule at this event, if the rule counts it: its rising edge or nothing."""
     group = counted_in(track, rule, event)
-    if group is None:
+    t = micros(event.ts)
+    if group is None or t <= track.floor:
         return
-    rows, t = track.rows[rule.name, group], micros(event.ts)
-    start = bisect_right(rows, t - rule.over * SECOND, key=lambda row: row.t)
+    rows, oldest = track.rows[rule.name, group], max(t - rule.over * SECOND, track.floor)
+    start = bisect_right(rows, oldest, key=lambda row: row.t)
     end = bisect_right(rows, t, key=lambda row: row.t)
     observed, events, enough = measure(track, rule, rows[start:end])
     over = observed > rule.above if rule.above is not None else observed >= rule.bound
@@ -123,7 +149,7 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
             "policy": track.policy.name,
             "rule": rule.name,
             "rate": str(rule.rate),
-            "group": dict(zip(group_fields(rule), group, strict=True)) or None,
+            "group": {name: getattr(event, name) for name in group_fields(rule)} or None,
             "observed": observed,
             "bound": rule.bound,
             "events": events,
@@ -136,9 +162,8 @@ def counted_in(track: Track, rule: Rule, event: Event) -> Group | None:
     """The group whose rate this event changes; None: the rule does not count it."""
     if by_cohort(rule) and event.reverses is not None:
         # A reversal changes the share of the group that its action is in, while it is held.
-        held_from = track.newest - 2 * track.policy.longest_window_s * SECOND
         for action in reversed(track.by_id[event.reverses]):
-            if micros(action.ts) > held_from and parts(rule, action) != (None, None):
+            if micros(action.ts) > held_from(track) and parts(rule, action) != (None, None):
                 return group_of(rule, action)
         return group_of(rule, event) if passes(rule, event) else None
     return None if parts(rule, event) == (None, None) else group_of(rule, event)
@@ -150,7 +175,7 @@ def measure(track: Track, rule: Rule, window: list[Row]) -> tuple[float, int, bo
         return float(sum(row.top or 0 for row in window)), len(window), True
     base = [row.base for row in window if row.base is not None]
     if by_cohort(rule):
-        top = [row.base for row in window if row.base and row.event_id in track.reversed_ids]
+        top = [row.base for row in window if row.base and row.event_id in track.reversed_at]
     else:
         top = [row.top for row in window if row.top is not None]
     if len(base) < rule.min or sum(base) == 0:
@@ -165,7 +190,7 @@ def by_cohort(rule: Rule) -> bool:
 def parts(rule: Rule, event: Event) -> tuple[Part, Part]:
     """What the event adds to the rule's numerator and denominator, before any reversal."""
     by_value = rule.rate == "value" or rule.weigh == "value"
-    if not passes(rule, event) or (by_value and event.currency != rule.currency):
+    if not passes(rule, event) or (by_value and not same_currency(rule, event)):
         return None, None
     amount = Decimal(repr(event.value or 0))
     # The automation's own attempts, unless the rule asks for somebody else's.
@@ -192,6 +217,10 @@ def parts(rule: Rule, event: Event) -> tuple[Part, Part]:
     return (amount if rule.rate == "value" else 1), None
 
 
+def same_currency(rule: Rule, event: Event) -> bool:
+    return (rule.currency or "").upper() == (event.currency or "").upper()
+
+
 def group_fields(rule: Rule) -> tuple[str, ...]:
     """The fields whose values an event's group shares."""
     own = {"duplicate": rule.same, "steps": ("run",)}.get(rule.rate, ())
@@ -204,13 +233,12 @@ def group_of(rule: Rule, event: Event) -> Group:
 
 def passes(rule: Rule, event: Event) -> bool:
     """Globs or exact values; a field that is null matches neither."""
+    wanted = ((name, getattr(rule.where, name)) for name in Where.model_fields)
     return all(
-        globs is None
-        or (
-            (value := getattr(event, name)) is not None
-            and any(value == glob or fnmatchcase(value, glob) for glob in globs)
-        )
-        for name, globs in rule.where
+        value is not None and any(value == glob or fnmatchcase(value, glob) for glob in globs)
+        for name, globs in wanted
+        if globs is not None
+        for value in [getattr(event, name)]
     )
 
 

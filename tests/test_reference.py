@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.eventlog import book, book_of, line
-from tests.reference import replay
+from tests.reference import rising_edges
 
 EUR, USD = {"currency": "EUR"}, {"currency": "USD"}
 HUMAN = {"by": "human"}
@@ -14,13 +14,14 @@ HUMAN = {"by": "human"}
 def seen(rule: dict[str, Any], *lines: bytes) -> list[tuple[str, float, int]]:
     """Event, observed and events of every rising edge."""
     return [
-        (edge["event_id"], edge["observed"], edge["events"]) for edge in replay(book(rule), lines)
+        (edge["event_id"], edge["observed"], edge["events"])
+        for edge in rising_edges(book(rule), lines)
     ]
 
 
 def test_an_edge_tells_what_the_contract_lists() -> None:
     rule = {"name": "money", "rate": "value", "over": "1h", "at_least": 5000, "currency": "USD"}
-    [edge] = replay(book(rule | {"per": "target"}), [line("a", 0.25, value=5000, **USD)])
+    [edge] = rising_edges(book(rule | {"per": "target"}), [line("a", 0.25, value=5000, **USD)])
     assert edge == {
         "ts": "2026-01-31T08:00:00.250Z",
         "event_id": "a",
@@ -123,6 +124,13 @@ def test_cohort_takes_reversals_that_came_first_and_none_that_failed() -> None:
     assert seen(rule, line("a", 0), line("undo", 1, reverses="a", outcome="error")) == []
 
 
+def test_a_reversal_waits_for_its_action_for_twice_the_longest_window() -> None:
+    rule = {"rate": "reversal", "over": "60s", "at_least": 0.1}
+    undo = line("undo", 0, reverses="a")
+    assert seen(rule, undo, line("a", 119.999)) == [("a", 1.0, 1)]
+    assert seen(rule, undo, line("a", 120)) == []
+
+
 def test_a_reversal_outside_where_counts_for_an_action_inside() -> None:
     rule = {"rate": "reversal", "over": "60s", "at_least": "50%", "where": {"action": "refund*"}}
     log = [line("a", 0), line("undo", 1, reverses="a", action="charge.create", **HUMAN)]
@@ -132,8 +140,9 @@ def test_a_reversal_outside_where_counts_for_an_action_inside() -> None:
 def test_a_reversal_moves_the_group_of_its_action() -> None:
     rule = {"rate": "reversal", "over": "60s", "at_least": "50%", "per": "target"}
     log = [line("a", 0, target="ch_1"), line("undo", 1, reverses="a", target="desk")]
-    [edge] = replay(book(rule), log)
-    assert (edge["event_id"], edge["group"]) == ("undo", {"target": "ch_1"})
+    # Not a group of its own: `desk` has done nothing. The group told is the event's.
+    [edge] = rising_edges(book(rule), log)
+    assert (edge["event_id"], edge["observed"], edge["group"]) == ("undo", 1.0, {"target": "desk"})
 
 
 def test_weighed_by_value_in_one_currency() -> None:
@@ -166,7 +175,7 @@ def test_volume_counts_successes_or_recipients_or_the_outcome_asked_for() -> Non
 def test_value_adds_decimals_exactly() -> None:
     rule = {"rate": "value", "over": "60s", **USD}
     log = [line(str(at), at, value=0.1, **USD) for at in range(10)]
-    assert seen(rule | {"at_least": 1}, *log) == [("9", 1.0, 10)]
+    assert seen(rule | {"at_least": 1, "currency": "usd"}, *log) == [("9", 1.0, 10)]
     assert seen(rule | {"above": 0.3}, *log)[0][0] == "3"
 
 
@@ -192,7 +201,7 @@ def test_steps_are_those_of_the_own_run() -> None:
         line("d", 3),
         line("e", 4, run="1", outcome="denied"),
     ]
-    [edge] = replay(book(rule), log)
+    [edge] = rising_edges(book(rule), log)
     assert (edge["event_id"], edge["group"]) == ("e", {"run": "1"})
 
 
@@ -201,7 +210,7 @@ def test_an_event_id_counts_once_within_the_longest_window() -> None:
     assert seen(rule, line("a", 0), line("a", 59)) == []
     longer = {"rate": "volume", "over": "10m", "at_least": 9}
     log = [line("a", 0), line("a", 599), line("b", 599), line("a", 600), line("c", 601)]
-    edges = replay(book(rule, longer), log)
+    edges = rising_edges(book(rule, longer), log)
     assert [edge["event_id"] for edge in edges] == ["a"]  # the copy of 600 s, beside b
 
 
@@ -233,7 +242,7 @@ def test_the_first_policy_that_matches_is_the_events_own() -> None:
         line("e", 4, workflow="other"),
         line("f", 5),
     ]
-    [edge] = replay(both, log)
+    [edge] = rising_edges(both, log)
     assert (edge["event_id"], edge["policy"], edge["mode"]) == ("f", "rest", "shadow")
 
 

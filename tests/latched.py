@@ -1,0 +1,98 @@
+"""The life of a breaker in a backtest with `--latch`, one event at a time over the reference."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from andon.events import Event
+from andon.policy import Policy, PolicyBook
+from tests.reference import SECOND, Reference, micros
+
+
+@dataclass
+class Actions:
+    """Successful live actions of automations, each once, and their money."""
+
+    count: int = 0
+    money: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+
+    def add(self, event: Event) -> None:
+        self.count += 1
+        if event.value is not None and event.currency is not None:
+            self.money[event.currency] += Decimal(repr(event.value))
+
+    def report(self) -> dict[str, Any]:
+        return {"actions": self.count, "value": {c: float(sum_) for c, sum_ in self.money.items()}}
+
+
+@dataclass
+class Life:
+    """One workflow's breaker and account."""
+
+    state: str = "CLOSED"
+    since: int = 0
+    policy: Policy | None = None
+    passed: int = 0
+    trips: list[tuple[str, str]] = field(default_factory=list)
+    detections: int = 0
+    executed: Actions = field(default_factory=Actions)
+    blocked: Actions = field(default_factory=Actions)
+
+    def is_due(self, t: int) -> bool:
+        after = self.policy.recover.after if self.policy else None
+        return self.state == "OPEN" and after is not None and t >= self.since + after * SECOND
+
+    def good_action(self, t: int) -> None:
+        """Enough of them after the event that began a trial end it."""
+        if self.state == "HALF_OPEN" and self.policy is not None and t > self.since:
+            self.passed += 1
+            if self.passed >= self.policy.recover.trial.passes:
+                self.state = "CLOSED"
+
+
+class Latched:
+    """Feeds a reference with what is executed while trips take effect."""
+
+    def __init__(self, book: PolicyBook) -> None:
+        self.reference = Reference(book)
+        self.lives: dict[str, Life] = defaultdict(Life)
+
+    def feed(self, event: Event) -> list[dict[str, Any]]:
+        life, t = self.lives[event.workflow], micros(event.ts)
+        good = event.outcome == "success" and event.by == "automation" and event.mode == "live"
+        watched = self.reference.policy_of(event) is not None
+        if life.is_due(t):
+            life.state, life.since, life.passed = "HALF_OPEN", t, 0
+            self.reference.forgive(event.workflow, t - 1)
+        if life.state == "OPEN":
+            if good and watched:
+                life.blocked.add(event)
+            return []
+        edges = self.reference.feed(event)
+        fate = self.reference.fate
+        if good and watched and fate != "duplicate":
+            life.executed.add(event)
+        life.detections += len(edges)
+        tripping = [edge for edge in edges if edge["mode"] == "enforce"]
+        if tripping:
+            life.state, life.since = "OPEN", t
+            life.policy = self.reference.policy_of(event)
+            life.trips.append((tripping[0]["ts"], tripping[0]["rule"]))
+        elif good and fate in ("counted", "unwatched"):
+            life.good_action(t)
+        return edges
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        return {
+            workflow: {
+                "state": life.state,
+                "detections": life.detections,
+                "trips": life.trips,
+                "executed": life.executed.report(),
+                "blocked": life.blocked.report(),
+            }
+            for workflow, life in self.lives.items()
+        }
