@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from andon.alert_text import finding
 from andon.commands import EVIDENCE_MAX, Reason
-from andon.policy import SHARES, Policy, Rate, Rule, format_duration
+from andon.policy import Policy, Rule
 from detectors.columns import Columns, group_values
 from detectors.plan import Compiled
 from detectors.state import NONE
@@ -48,8 +49,8 @@ class Detection(NamedTuple):
 
     def reason(self) -> Reason:
         """Why a breaker moves on it."""
-        return Reason(
-            text=describe(self.rule, self.observed, self.group),
+        reason = Reason(
+            text="",
             rule=self.rule.name,
             rate=self.rule.rate.value,
             observed=self.observed,
@@ -62,26 +63,7 @@ class Detection(NamedTuple):
             policy_version=self.policy.version,
             value=self.money,
         )
-
-
-def describe(rule: Rule, observed: float, group: dict[str, Any] | None = None) -> str:
-    """One line for people: `reversal 7.1% over 24h, above 5%`."""
-    how = "above" if rule.above is not None else "at least"
-    where = "".join(f", {field} {value}" for field, value in (group or {}).items())
-    return (
-        f"{rule.rate.value} {amount(rule, observed)} over {format_duration(rule.over)}, "
-        f"{how} {amount(rule, rule.bound)}{where}"
-    )
-
-
-def amount(rule: Rule, number: float) -> str:
-    """A rate in its unit: a share, money, recipients or a count."""
-    if rule.rate in SHARES:
-        return f"{number * 100:.3g}%"
-    if rule.rate is Rate.VALUE:
-        return f"{number:,.2f} {rule.currency}"
-    unit = " recipients" if rule.of == "recipients" else ""
-    return f"{number:,.0f}{unit}"
+        return reason.model_copy(update={"text": finding(reason)})
 
 
 def detection_of(

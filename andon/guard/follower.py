@@ -85,7 +85,9 @@ class Follower:
     def _follow(self, log: CommandLog) -> None:
         newest: list[Command] = []
         while not log.caught_up():
-            newest = sorted(newest + self._poll(log), key=_generation)[-1:]
+            # Of two commands of one generation the first holds, as for guards that live then.
+            read = newest + self._poll(log)
+            newest = [max(read, key=_generation)] if read else []
             if self._stop.is_set():
                 return
         for command in newest:

@@ -10,6 +10,7 @@ from detectors.state import LONG_AGO
 UNREAD = LONG_AGO
 """Stands for a text that is not plain RFC 3339; `andon.events.parse_ts` has the last word."""
 
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 _DASH, _T, _COLON, _DOT, _PLUS, _Z = (ord(character) for character in "-T:.+Z")
 
 
@@ -80,6 +81,8 @@ def one(text, start, end):
     else:
         return UNREAD
     seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second
+    if seconds < _YEAR_1 or seconds >= _YEAR_10000:
+        return UNREAD
     return seconds * 1_000_000 + micros
 
 

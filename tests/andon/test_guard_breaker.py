@@ -159,6 +159,14 @@ def test_late_start_obeys_the_newest_of_the_past_alone() -> None:
         assert [ack.generation for ack in stream.acks] == [3]
 
 
+def test_late_start_obeys_the_first_of_two_commands_of_one_generation() -> None:
+    stream = MemoryTransport()
+    stream.log += [command("refunds", 1, State.OPEN), command("refunds", 1, State.CLOSED)]
+    with Guard("refunds", "refund-bot", transport=stream) as guard:
+        assert guard.ready(5)
+        assert not act(guard)
+
+
 @pytest.mark.parametrize("state", [*REFUSES, State.HALF_OPEN])
 def test_expired_command_leaves_the_workflow_closed(state: State) -> None:
     now = [NOON]
