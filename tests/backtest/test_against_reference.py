@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from andon.policy import PolicyBook
 from tests.engine import assert_engine_agrees
 from tests.eventlog import book, book_of
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 FILES = {
     "retail": "retail_to_2011_05.jsonl.gz",
     "airline": "tau_airline_gpt4o.jsonl.gz",
@@ -26,12 +24,8 @@ CURRENCY = {"retail": "GBP", "airline": "USD", "dojo": "XXX", "dyn": "USD"}
 
 
 @cache
-def read(name: str) -> tuple[bytes, ...]:
+def read(path: Path) -> tuple[bytes, ...]:
     """The lines of a log, each with its run lifted from the labels to where the contract has it."""
-    path = DATA / FILES[name]
-    if not path.exists():
-        assert not os.environ.get("CI"), f"{path} is missing"
-        pytest.skip(f"{path} is missing")
     events = map(json.loads, gzip.decompress(path.read_bytes()).splitlines())
     return tuple(
         json.dumps(event | {"run": event["labels"].get("run")}).encode() for event in events
@@ -100,5 +94,6 @@ def several(currency: str) -> PolicyBook:
 
 @pytest.mark.parametrize("make", [shares, amounts, several])
 @pytest.mark.parametrize("name", FILES)
-def test_real_logs(name: str, make: Any) -> None:
-    assert assert_engine_agrees(make(CURRENCY[name]), read(name)) > 0
+def test_real_logs(name: str, make: Any, shared_data: Path) -> None:
+    log = read(shared_data / FILES[name])
+    assert assert_engine_agrees(make(CURRENCY[name]), log) > 0

@@ -112,6 +112,37 @@ def test_what_is_no_event_is_told_with_line_and_field_and_the_rest_goes_on(
         assert any(f":{number}:" in row and field in row for row in told.splitlines()), told
 
 
+def test_the_negative_payment_of_a_real_log_is_told(policy: Path, shared_data: Path) -> None:
+    done = backtest("--policy", policy, shared_data / "agentdojo_official.jsonl.gz")
+    assert done.returncode == 0
+    [told] = done.stderr.decode().splitlines()
+    assert "agentdojo_official.jsonl.gz:1016: value: " in told
+
+
+def test_json_is_one_object_of_the_whole_log(policy: Path, log: Path, tmp_path: Path) -> None:
+    expected = rising_edges(load_policies(policy), LOG)
+    out = tmp_path / "edges.jsonl"
+    [summary] = objects(backtest("--policy", policy, log, "--json", "--out", out).stdout)
+    assert (summary["records"], summary["detections"]) == (len(LOG), len(expected))
+    assert {page["workflow"] for page in summary["workflows"]} == {f"refunds-{n}" for n in range(3)}
+    assert sum(page["executed"]["value"]["USD"] for page in summary["workflows"]) == 40 * len(LOG)
+    assert objects(out.read_bytes()) == expected
+
+
+def test_latch_adds_a_line_a_workflow(policy: Path, log: Path) -> None:
+    done = backtest("--policy", policy, log, "--latch")
+    edges = [one for one in objects(done.stdout) if "summary" not in one]
+    pages = [one for one in objects(done.stdout) if "summary" in one]
+    expected = rising_edges(load_policies(policy), LOG)
+    first = {edge["workflow"]: edge for edge in reversed(expected)}
+    assert edges == sorted(first.values(), key=lambda edge: edge["ts"])  # then paused for good
+    for page in pages:
+        moved, kept = page["executed"]["value"]["USD"], page["blocked"]["value"]["USD"]
+        assert page["state"] == "OPEN"
+        assert moved + kept == 40 * sum(page["workflow"].encode() in raw for raw in LOG)
+    assert len(pages) == 3
+
+
 def test_an_empty_log_is_quiet(policy: Path) -> None:
     done = backtest("--policy", policy, "-")
     assert (done.returncode, done.stdout) == (0, b"")
