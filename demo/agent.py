@@ -102,9 +102,8 @@ def main() -> None:
         sys.exit("the guard hears no commands: it cannot reach the broker")
     agent = Agent(guard)
     play(refund_night(args.seed), agent, clock.reach)
-    delivered = guard.flush(30)
+    delivered = guard.close(30)
     print(json.dumps(agent.account()), flush=True)
-    guard.close()
     if not delivered:
         sys.exit("the broker did not take all events within 30 s")
 

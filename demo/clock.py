@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -47,6 +46,15 @@ def real_s(at_s: float, factor: float = 1.0) -> float:
     return sum((to_s - from_s) / (stretch.speed * factor) for from_s, to_s, stretch in parts)
 
 
+class Leg(NamedTuple):
+    """A part of the way that is under way: simulated seconds, and the real moment it began."""
+
+    from_s: float
+    to_s: float
+    speed: float
+    began: float
+
+
 class FastClock:
     """Tells simulated time to a guard. It moves only while somebody waits in `reach`.
 
@@ -57,24 +65,20 @@ class FastClock:
     def __init__(self, start: datetime, factor: float = 1.0) -> None:
         self._start = start
         self._factor = factor
-        # Where time stands, and since which real moment it has been moving to where, how fast.
-        self._at: tuple[float, float, float, float] = (0.0, time.monotonic(), 0.0, 1.0)
+        self._leg = Leg(0.0, 0.0, 1.0, time.monotonic())
 
     def __call__(self) -> datetime:
-        from_s, since, to_s, speed = self._at
-        at_s = min(from_s + (time.monotonic() - since) * speed, to_s)
-        return self._start + timedelta(seconds=at_s)
+        leg = self._leg
+        at_s = leg.from_s + (time.monotonic() - leg.began) * leg.speed
+        return self._start + timedelta(seconds=min(at_s, leg.to_s))
 
     def reach(self, at_s: float) -> None:
         """Wait until so many simulated seconds have passed since the start."""
-        for until_s in self._parts(at_s):
-            from_s = self._at[2]
-            speed = speed_at(from_s, self._factor)
-            self._at = (from_s, time.monotonic(), until_s, speed)
-            time.sleep((until_s - from_s) / speed)
-        self._at = (at_s, time.monotonic(), at_s, 1.0)
-
-    def _parts(self, at_s: float) -> Sequence[float]:
-        """Where the speed changes on the way, and the end of the way."""
-        changes = [s.until_s for s in SPEEDS if self._at[2] < s.until_s < at_s]
-        return [*changes, *([at_s] if at_s > self._at[2] else [])]
+        changes = [stretch.until_s for stretch in SPEEDS if stretch.until_s < at_s]
+        for to_s in [*changes, at_s]:
+            from_s = self._leg.to_s
+            if to_s > from_s:
+                speed = speed_at(from_s, self._factor)
+                self._leg = Leg(from_s, to_s, speed, time.monotonic())
+                time.sleep((to_s - from_s) / speed)
+                self._leg = Leg(to_s, to_s, speed, time.monotonic())

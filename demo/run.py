@@ -23,7 +23,7 @@ from demo.pager import Pager
 from demo.processes import Child, DemoError, undisturbed
 from demo.report import Result
 from demo.story import Story
-from demo.watch import Gauges, Watcher, scrape
+from demo.watch import Gauges, Watcher, total
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
@@ -78,7 +78,9 @@ class Performance:
 
     def _start_monitor(self) -> None:
         servers = self._broker.bootstrap_servers
-        apply(servers, Settings(partitions=1))  # one workflow
+        drifts = apply(servers, Settings(partitions=1))  # there is one workflow
+        if drifts:
+            raise DemoError(f"the topics are not as they should be: {drifts}")
         self._story.say(f"Broker ready at {servers}, topics created")
         self._watcher = self._stack.enter_context(Watcher(servers, self._story))
         receivers = self._folder / "receivers.yaml"
@@ -117,7 +119,7 @@ class Performance:
             with guard.attempt("trigger", "demo.rehearse"):
                 pass
             self._wait(
-                lambda: "andon_records_total" in scrape(self.gauges.url),
+                lambda: total(self.gauges.url, "andon_records_total") > 0,
                 COMPILE_LIMIT_S,
                 f"the monitor read nothing within {COMPILE_LIMIT_S:g} s",
                 "The monitor compiles its inner loop: once, a minute or so",
@@ -151,7 +153,7 @@ class Performance:
         self._wait(lambda: story.acks, CONCLUDE_LIMIT_S, "no guard has acknowledged the pause")
         self._wait(lambda: story.alerts, CONCLUDE_LIMIT_S, "the alert did not reach the pager")
         self._wait(
-            lambda: _leaked(self.gauges.url) == len(story.after_trip),
+            lambda: total(self.gauges.url, "andon_leaked_actions_total") == len(story.after_trip),
             CONCLUDE_LIMIT_S,
             f"the log has {len(story.after_trip)} refunds after the pause, the monitor another sum",
         )
@@ -219,10 +221,6 @@ def _receivers(url: str) -> str:
         f"  - {{name: payments-oncall, webhook: {{url: '{url}', secret_env: {SECRET_VARIABLE}}}}}\n"
         "default: [payments-oncall]\n"
     )
-
-
-def _leaked(url: str | None) -> float:
-    return sum(scrape(url).get("andon_leaked_actions_total", {}).values())
 
 
 def _flat(options: dict[str, Any]) -> list[str]:

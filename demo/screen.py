@@ -42,7 +42,7 @@ class Screen:
         self._factor = factor
         for text in INTRO:
             console.print(text, highlight=False)
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=console, auto_refresh=False)
         self._live.start()
 
     def show(self, story: Story, rules: Mapping[str, Standing]) -> None:
@@ -55,6 +55,7 @@ class Screen:
 
     def end(self, result: Result) -> None:
         """The news, the alert as it came, the table, and what to try next."""
+        self._live.transient = True  # else the last frame stays: it shows what went before
         self.close()
         print_ = self._console.print
         print_(*_news(result.story), sep="\n")

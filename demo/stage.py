@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,6 +38,7 @@ def perform(seed: int, speed: float, json_file: Path | None, keep: Path | None) 
     story = Story(refund_night(seed), latest_start(datetime.now(UTC)))
     if json_file:
         json_file.write_text("")  # better an error now than at the end, or an old outcome
+    _leave_the_world()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     with _folder(keep) as folder, closing(_view(speed)) as view:
@@ -59,7 +61,16 @@ def write_log(file: Path, seed: int) -> None:
     file.write_bytes(b"".join(event.to_json() + b"\n" for event in events))
 
 
+def _leave_the_world() -> None:
+    """Settings of a real deployment must not reach the demo, nor a proxy its local servers."""
+    for name in [name for name in os.environ if name.startswith(("ANDON_", "KAFKA_"))]:
+        del os.environ[name]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
+
+
 def _view(speed: float) -> Lines | Screen:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         return Screen(Console(), speed)
     return Lines(sys.stdout)

@@ -112,7 +112,7 @@ class Gauges:
             samples = scrape(self.url)
             observed = samples.get("andon_rule_observed", {})
             bounds = samples.get("andon_rule_bound", {})
-            for labels, value in observed.items():
+            for labels, value in observed.items() if bounds.keys() >= observed.keys() else ():
                 named = dict(labels)
                 # The monitor shows no rate of a rule with groups, and the demo has but one.
                 seen = self._story.most_repeated if math.isnan(value) else value
@@ -134,3 +134,8 @@ def scrape(url: str | None) -> dict[str, dict[tuple[tuple[str, str], ...], float
             labels = tuple(sorted(sample.labels.items()))
             samples.setdefault(sample.name, {})[labels] = sample.value
     return samples
+
+
+def total(url: str | None, name: str) -> float:
+    """The sum of a metric's samples; 0 where it is not served."""
+    return sum(scrape(url).get(name, {}).values())
