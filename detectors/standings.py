@@ -56,6 +56,11 @@ class Standings:
         standing = self.all.get(workflow)
         return standing.breaker if standing else Breaker()
 
+    @property
+    def any_paused(self) -> bool:
+        """Whether some workflow is paused."""
+        return any(self.all[name].breaker.state.refuses for name in self._held)
+
     def next_due(self, columns: Columns, start: int) -> int:
         """The first event from `start` on at which a paused workflow goes on trial, or n."""
         dues = {name: self.all[name].due_us for name in self._held}

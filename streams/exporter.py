@@ -40,7 +40,6 @@ class Exporter:
         self._policies = book.policies
         self._metrics = {metric.name: _made(metric, self.registry) for metric in MONITOR}
         self._labels: dict[str, int] = {OTHER: 0}
-        self._leaks: dict[str, tuple[int, dict[str, float]]] = {}
         self._acked: dict[tuple[str, str], int] = {}
         self._gauges_at = 0.0
         # What increase() is asked of starts at 0: a series that begins at 1 has not risen.
@@ -66,6 +65,12 @@ class Exporter:
             if command.state is State.OPEN:
                 rule = {"policy": str(command.reason.policy), "rule": str(command.reason.rule)}
                 self.add("andon_trips_total", workflow=self._label(command.workflow), **rule)
+        for leak in effects.leaks:
+            workflow = self._label(leak.workflow)
+            self.add("andon_leaked_actions_total", workflow=workflow)
+            if leak.value is not None and leak.currency is not None:
+                money = {"workflow": workflow, "currency": leak.currency.upper()}
+                self.add("andon_leaked_money_total", leak.value, **money)
 
     def finished(self, partition: int, records: int, seconds: float) -> None:
         """A batch has been judged and all that follows is written."""
@@ -183,17 +188,6 @@ class Exporter:
                 state = line.standings.of(workflow).state
                 self.set("andon_breaker_state", _STATES[state], workflow=workflow)
                 self.add("andon_leaked_actions_total", 0, workflow=workflow)
-        for workflow, standing in line.standings.all.items():
-            actions, money = standing.leaked_actions, standing.leaked_money
-            before, paid = self._leaks.get(workflow, (0, {}))
-            if actions < before:  # another pause than the one counted last
-                before, paid = 0, {}
-            label = self._label(workflow)
-            self.add("andon_leaked_actions_total", actions - before, workflow=label)
-            for code, sum_ in money.items():
-                more = sum_ - paid.get(code, 0.0)
-                self.add("andon_leaked_money_total", more, workflow=label, currency=code)
-            self._leaks[workflow] = (actions, dict(money))
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:
