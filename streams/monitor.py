@@ -172,14 +172,14 @@ class Monitor:
         return taken._replace(effects=effects._replace(commands=new))
 
     async def _carry_out(self, effects: Effects, records: Records) -> None:
-        sends = [
-            self._send(topic, item.workflow.encode(), item.to_json(), None)
+        # All are queued before the first is waited for.
+        sent = [
+            await self._send(topic, item.workflow.encode(), item.to_json(), None)
             for topic, items in _topics(effects)
             for item in items
         ]
-        sends += [self._bury(rejected, records) for rejected in effects.rejected]
-        # All are queued before the first is waited for.
-        await asyncio.gather(*[await send for send in sends])
+        sent += [await self._bury(rejected, records) for rejected in effects.rejected]
+        await asyncio.gather(*sent)
 
     def _bury(self, rejected: Rejected, records: Records) -> Any:
         assert records.keys is not None
