@@ -84,6 +84,7 @@ class Monitor:
             await self.follow_people()
         else:
             self._commands = await self._open_commands()
+            self._exporter.acked(self._commands.acks, count=False)
             self.opened.set()
         seats = {}
         for tp, offset in committed.items():

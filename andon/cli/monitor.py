@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +55,7 @@ def monitor(
     except AndonError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker has its own
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(book, settings, routes, _tell)
 

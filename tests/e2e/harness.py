@@ -116,11 +116,12 @@ class Monitor:
         policies: list[dict[str, Any]],
         *options: str,
         group: str = "andon-monitor",
+        name: str = "monitor",
         **environment: str,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.kafka, self.group = kafka, group
-        self.log = folder / "monitor.log"
+        self.log = folder / f"{name}.log"
         policy = folder / "policy.yaml"
         policy.write_text(yaml.safe_dump({"version": 1, "policies": policies}))
         self._command = [ANDON, "monitor", "--policy", str(policy), "--metrics-port", "0", *options]
@@ -171,6 +172,11 @@ class Monitor:
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
+
+    def partitions(self) -> set[str]:
+        """Those that it has."""
+        text = httpx.get(self.metrics_url).text
+        return set(re.findall(r'^andon_lag_records{partition="(\d+)"}', text, re.MULTILINE))
 
     def catch_up(self) -> None:
         """Wait until every event is judged, all that follows is written and the offset kept."""

@@ -5,23 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from andon.breaker import State
-from andon.commands import Alert, Audit, Command
 from andon.policy import PolicyBook
 from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS
-from detectors.columns import Records
-from detectors.line import Line
 from detectors.plan import compile_book
 from streams import control
 from streams.batch import Batch
@@ -29,18 +25,11 @@ from streams.commands_log import open_log
 from streams.exporter import Exporter
 from streams.monitor import Monitor
 from tests.eventlog import START, book, line
+from tests.wild import MODELS, RECOVER, RULES, Written, a_wild_log, once, uninterrupted
 
 Unique = Callable[[str], str]
-Written = list[tuple[str, str, bytes]]
-"""Topic, workflow and value of each record, in order."""
 
-MODELS: dict[str, Any] = {COMMANDS: Command, AUDIT: Audit, ALERTS: Alert}
-BOOK = book(
-    {"rate": "value", "over": "10m", "at_least": 100, "currency": "USD"},
-    {"rate": "error", "over": "5m", "above": "40%", "min": 5},
-    {"rate": "duplicate", "over": "10m", "at_least": 3, "same": ["target"]},
-    recover={"after": "2m", "trial": {"permits": 4, "pass": 4}, "then": "closed"},
-)
+BOOK = book(*RULES, recover=RECOVER)
 
 
 NEVER = 1 << 30
@@ -95,19 +84,7 @@ class Bench:
 
     def uninterrupted(self) -> Written:
         """What one line that reads the whole log writes."""
-        offsets = range(len(self.log))
-        times = np.full(len(self.log), 4_000_000_000_000, np.int64)
-        records = Records(self.log, None, times, self.topic, 0, offsets)
-        effects = Line(self.compiled).take(records).effects
-        return [
-            (topic, item.workflow, item.to_json())
-            for topic, items in (
-                (COMMANDS, effects.commands),
-                (ALERTS, effects.alerts),
-                (AUDIT, effects.audits),
-            )
-            for item in items
-        ]
+        return uninterrupted(self.compiled.book, self.topic, 0, self.records())
 
 
 class Life:
@@ -132,43 +109,6 @@ class Life:
 
     def state(self, workflow: str) -> tuple[State, int]:
         return tuple(self.monitor._seats[self.tp].line.standings.of(workflow))  # type: ignore[return-value]
-
-
-def once(written: Written, topic: str) -> dict[str, list[tuple[str, Any]]]:
-    """By workflow, the first of every id, in order. A late event may be sent twice: two sources."""
-    found: dict[str, dict[Any, Any]] = {}
-    for _, workflow, value in [entry for entry in written if entry[0] == topic]:
-        record = MODELS[topic].model_validate_json(value)
-        identity = next(str(getattr(record, f)) for f in MODELS[topic].model_fields)
-        source = getattr(record, "source", None)
-        place = (identity, source and source.offset)
-        known = found.setdefault(workflow, {}).setdefault(place, record)
-        assert known == record, "one id, two records"
-    return {workflow: list(records.items()) for workflow, records in found.items()}
-
-
-def a_wild_log(chance: random.Random, workflows: Sequence[str], length: int) -> list[bytes]:
-    """Actions, errors, repetitions, late and mixed-up ones, and some that are no events."""
-    log, at = [], 0.0
-    for n in range(length):
-        at += chance.expovariate(1 / 4)
-        if chance.random() < 0.03:
-            log.append(b"{")
-            continue
-        jitter = chance.choice([0, 0, 0, -3, 5, -700])
-        event_id = f"e{n if chance.random() < 0.95 else chance.randrange(n + 1)}"
-        log.append(
-            line(
-                event_id,
-                round(at + jitter, 1),
-                workflow=chance.choice(workflows),
-                outcome=chance.choice(["success", "success", "success", "error", "denied"]),
-                target=f"t{chance.randrange(60)}",
-                value=chance.randrange(12),
-                currency="USD",
-            )
-        )
-    return log
 
 
 @pytest.mark.parametrize("seed", range(6))
