@@ -63,11 +63,18 @@ class CommandsLog:
         return accepted
 
     async def _new_records(self) -> AsyncIterator[Any]:
-        ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
-        while [at for at, end in ends.items() if await self._consumer.position(at) < end]:
-            for records in (await self._consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    yield record
+        partitions = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(partitions)
+        self._consumer.resume(*partitions)
+        try:
+            while [at for at, end in ends.items() if await self._consumer.position(at) < end]:
+                for records in (await self._consumer.getmany(timeout_ms=200)).values():
+                    for record in records:
+                        yield record
+        finally:
+            # Between two calls nothing is fetched: the embedded broker answers an empty fetch at
+            # once, and a reader that waits would keep it and itself busy.
+            self._consumer.pause(*partitions)
 
     def _apply(self, record: Any) -> None:
         if record.value is None:  # taken out of a compacted topic: a new reader knows nothing of it
