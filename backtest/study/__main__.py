@@ -78,10 +78,14 @@ def rule_row(name: str, make: Make) -> dict[str, Any]:
     for rate in RATES:
         for healthy in (0, 500):
             seen = delay(make, rate, SEED + 2, streams=STREAMS, healthy=healthy)
-            delays.append({"rate": rate, "healthy": healthy} | _finite(seen._asdict()))
-    return {"rule": name, "events": run.events, "trips": run.trips, "delays": delays} | _finite(
-        {"mean_run": run.mean}
-    )
+            delays.append({"rate": rate, "healthy": healthy, **_finite(seen._asdict())})
+    return {
+        "rule": name,
+        "events": run.events,
+        "trips": run.trips,
+        "delays": delays,
+        **_finite({"mean_run": run.mean}),
+    }
 
 
 def _finite(row: dict[str, float]) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib import pyplot
+from matplotlib.artist import Artist
 
 COLOURS = ("#1a7f37", "#8c959f", "#9a6700", "#cf222e")
 
@@ -28,11 +29,13 @@ def draw(found: dict[str, Any], path: Path) -> None:
         panel.set(xscale="log", ylim=(0, None), title=f"true rate {float(rate):.0%}")
         panel.set_xlabel("events to a false trip at 5%")
     axes[0].set_ylabel("events to a true trip")
-    shown = {}
+    shown: dict[str, Artist] = {}
     for panel in axes:
         dots, texts = panel.get_legend_handles_labels()
         shown |= dict(zip(texts, dots, strict=True))
-    figure.legend(shown.values(), shown.keys(), loc="lower center", ncols=4, frameon=False)
+    figure.legend(
+        handles=list(shown.values()), labels=list(shown), loc="lower center", ncols=4, frameon=False
+    )
     figure.tight_layout(rect=(0, 0.09, 1, 1))
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
