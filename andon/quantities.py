@@ -1,4 +1,4 @@
-"""How people write durations and bounds in a policy: `24h`, `5%`, `5000`."""
+"""How people write quantities in a policy: `24h`, `5%`, `5000`, `1 in 1000000`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ DURATION_MAX_S = 3650 * 86400
 
 _DURATION = r"([1-9][0-9]{0,8})([smhd])"
 _SHARE = r"([0-9]+(?:\.[0-9]+)?) *%"
+_ODDS = r"1 in ([1-9][0-9]{2,11})"
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -61,6 +62,23 @@ def parse_bound(value: object) -> float:
     return bound
 
 
+def parse_odds(value: object) -> int:
+    """N of `1 in N`.
+
+    Raises:
+        ValueError: the text says no such thing, or N is below 100 or above 999999999999.
+    """
+    match = re.fullmatch(_ODDS, value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("must say how rare, from 100 up, such as 1 in 1000000")
+    return int(match[1])
+
+
+def format_odds(events: int) -> str:
+    """What `parse_odds` reads."""
+    return f"1 in {events}"
+
+
 DURATION_SCHEMA: dict[str, Any] = {
     "type": "string",
     "pattern": f"^{_DURATION}$",
@@ -83,4 +101,10 @@ Bound = Annotated[
             ]
         }
     ),
+]
+Odds = Annotated[
+    int,
+    BeforeValidator(parse_odds),
+    PlainSerializer(format_odds, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ODDS}$", "examples": ["1 in 1000000"]}),
 ]

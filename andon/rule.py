@@ -18,7 +18,7 @@ from pydantic import (
 
 from andon.events import Currency
 from andon.globs import ByGlobs, CapabilityGlobs, Globs, OutcomeGlobs, as_list, matches, one_or_more
-from andon.quantities import Bound, Duration
+from andon.quantities import Bound, Duration, Odds
 
 
 class Rate(StrEnum):
@@ -110,7 +110,12 @@ class Rule(PolicyModel):
         Field(strict=False),
         one_or_more({"enum": list(SAME_FIELDS)}),
     ] = Field((), description="events that agree on these are duplicates")
-    method: Literal["window"] = "window"
+    method: Literal["window", "evidence"] = Field(
+        "window", description="crossed by the window's rate, or by proof that the rate is above"
+    )
+    false_trips: Odds | None = Field(
+        None, description="for evidence: at the bound itself, a trip in this many events"
+    )
 
     @property
     def bound(self) -> float:
@@ -154,3 +159,23 @@ class Rule(PolicyModel):
             yield "currency: `weigh: value` needs one, as in `currency: USD`"
         if self.rate is Rate.DUPLICATE and not self.same:
             yield "same: rate duplicate needs it, as in `same: [action, target, value]`"
+        if self.method == "evidence":
+            yield from self._evidence_misfits()
+        elif self.false_trips is not None:
+            yield "false_trips: is a promise of `method: evidence`; add that or remove this"
+
+    def _evidence_misfits(self) -> Iterator[str]:
+        if self.rate not in SHARES:
+            takers = ", ".join(sorted(SHARES))
+            yield f"method: evidence is for {takers}; use `method: window` for rate {self.rate}"
+        if self.false_trips is None:
+            yield "false_trips: evidence needs it, as in `false_trips: 1 in 1000000`"
+        if self.at_least is not None:
+            yield "at_least: evidence is of a rate above a bound; use `above`"
+        by_arrival = self.rate is Rate.REVERSAL and self.attribute == "arrival"
+        if self.above is not None and not 0 < self.above <= (99 if by_arrival else 0.99):
+            yield "above: evidence needs a bound above 0 and at most 99%"
+        if "min" in self.model_fields_set:
+            yield "min: evidence knows itself when it has seen enough; remove it"
+        if self.weigh == "value":
+            yield "weigh: evidence counts events; remove it, or use `method: window`"

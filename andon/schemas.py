@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from andon.asyncapi import asyncapi
 from andon.commands import Ack, Alert, Audit, Command
 from andon.events import Event
-from andon.policy import RATE_FIELDS, Limit, PolicyBook, Rate, Rule
+from andon.policy import RATE_FIELDS, SHARES, Limit, PolicyBook, Rate, Rule
 
 Json = dict[str, Any]
 
@@ -107,6 +107,17 @@ def _only_own_fields(rate: Rate) -> Json:
     }
 
 
+_EVIDENCE: Json = {
+    "required": ["above", "false_trips"],
+    "properties": {
+        "rate": {"enum": sorted(SHARES)},
+        "above": {"not": {"type": "null"}},
+        "false_trips": {"not": {"type": "null"}},
+        "at_least": {"type": "null"},
+        "min": False,
+        "weigh": {"const": "count"},
+    },
+}
 ACROSS_FIELDS: dict[type[BaseModel], Json] = {
     Event: {
         "required": ["event_id"]
@@ -124,6 +135,7 @@ ACROSS_FIELDS: dict[type[BaseModel], Json] = {
                 "if": _is("rate", Rate.DUPLICATE),
                 "then": {"required": ["same"], "properties": {"same": {"minItems": 1}}},
             },
+            {"if": _is("method", "evidence"), "then": _EVIDENCE, "else": _absent("false_trips")},
         ],
     },
     Limit: {

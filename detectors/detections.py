@@ -27,6 +27,7 @@ class Detection(NamedTuple):
     group: dict[str, Any] | None
     observed: float
     events: int
+    window_s: int  # `over`; for evidence, since the rate most likely rose
     event_ids: tuple[str, ...]
     money: dict[str, float]  # moved within the window, by currency
 
@@ -43,7 +44,7 @@ class Detection(NamedTuple):
             "observed": self.observed,
             "bound": self.rule.bound,
             "events": self.events,
-            "window_s": self.rule.over,
+            "window_s": self.window_s,
             "mode": self.policy.mode,
         }
 
@@ -55,7 +56,7 @@ class Detection(NamedTuple):
             rate=self.rule.rate.value,
             observed=self.observed,
             bound=self.rule.bound,
-            window_s=self.rule.over,
+            window_s=self.window_s,
             events=self.events,
             event_ids=list(self.event_ids),
             group=self.group,
@@ -88,7 +89,14 @@ def detection_of(
         group=group,
         observed=edge.observed,
         events=edge.events,
+        window_s=_told(edge.window_s) if rule.method == "evidence" else rule.over,
         # The event that tipped the scale comes first.
         event_ids=tuple(dict.fromkeys((event.event_id, *event_ids)))[:EVIDENCE_MAX],
         money={currency: edge.money} if currency else {},
     )
+
+
+def _told(window_s: int) -> int:
+    """Rounded up to minutes, or hours, where people would not count seconds, or minutes."""
+    unit = next((unit for unit in (3600, 60) if window_s >= 2 * unit), 1)
+    return -(-window_s // unit) * unit

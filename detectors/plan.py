@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from andon.errors import PolicyError, Problem
 from andon.policy import Policy, PolicyBook, Rule, Where
+from detectors.evidence import ALTERNATIVES, NO_PROOF, proof_of
 from detectors.flags import FILTERS_MAX, FIRST_FILTER
 from detectors.rates import TERMS
 from detectors.rates.terms import VALUE, Term, Terms
@@ -34,6 +35,11 @@ RULE = np.dtype(
         ("least", np.int64),
         ("scale", np.float64),  # what a sum is divided by, to be told in the rule's unit
         ("bound", np.float64),
+        ("by_evidence", np.bool_),  # the rest is detectors.evidence.Proof
+        ("null", np.float64),
+        ("promise", np.float64),
+        ("if_bad", np.float64, (ALTERNATIVES,)),
+        ("if_good", np.float64, (ALTERNATIVES,)),
     ],
     align=True,
 )
@@ -142,6 +148,8 @@ def _row(rule: Rule, terms: Terms, bits: _Bits, window: int, column: int) -> tup
         "least": rule.min,
         "scale": MICRO if terms.weight == VALUE and terms.below is None else 1,
         "bound": rule.bound,
+        "by_evidence": rule.method == "evidence",
+        **(proof_of(rule) if rule.method == "evidence" else NO_PROOF)._asdict(),
     }
     row["above_mask"], row["above_want"] = _mask(terms.above, needed)
     row["below_mask"], row["below_want"] = _mask(terms.below or terms.above, needed)

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.evidence import ALTERNATIVES
+
 NONE = -1
 LONG_AGO = int(np.iinfo(np.int64).min // 4)
 """Microseconds; earlier than any event, and no window reaches below it by overflow."""
@@ -74,6 +76,14 @@ SLOT = np.dtype(
     ],
     align=True,
 )
+EVIDENCE = np.dtype(
+    [
+        ("odds", np.float64, (ALTERNATIVES,)),  # M of detectors.evidence
+        ("newest", np.int64),  # the latest event that is in them
+        ("tripped", np.int64),  # events up to here are spent
+    ],
+    align=True,
+)
 WAITER = np.dtype([("key", np.uint64), ("time", np.int64), ("owner", np.int32)], align=True)
 """A reversal that came before its action."""
 
@@ -89,6 +99,8 @@ class State(NamedTuple):
     tail: NDArray[np.int32]  # (windows, streams): the first row that the newest window holds
     workflow_newest: NDArray[np.int64]  # by workflow; there are no more of them than streams
     slots: NDArray[np.void]
+    evidence: NDArray[np.void]  # (1 or, where no rule goes by evidence, 0; slots): EVIDENCE
+    ahead: NDArray[np.float64]  # odds looked ahead to; of no meaning between two events
     group_table: NDArray[np.int32]
     waiting: NDArray[np.void]  # a hash table in itself
 
@@ -98,7 +110,7 @@ Family = Literal["row", "stream", "slot"]
 _FAMILIES: dict[Family, tuple[str, ...]] = {
     "row": ("rows", "slot_of"),
     "stream": ("streams", "tail", "workflow_newest"),
-    "slot": ("slots",),
+    "slot": ("slots", "evidence"),
 }
 """Arrays whose last axis grows together; what is new in them is set when it is first used."""
 
@@ -109,12 +121,13 @@ TABLES: dict[Family, tuple[str, str]] = {
 """The hash table over a family's records."""
 
 
-def empty_state(*, columns: int, windows: int) -> State:
+def empty_state(*, columns: int, windows: int, by_evidence: bool) -> State:
     """A state without events.
 
     Args:
         columns: the most rules with groups that one policy has.
         windows: the most different windows that one policy has.
+        by_evidence: whether any rule goes by evidence.
     """
     counters = np.zeros(7, np.int64)
     counters[[FREE_ROW, FREE_SLOT]] = NONE
@@ -127,6 +140,8 @@ def empty_state(*, columns: int, windows: int) -> State:
         tail=np.zeros((windows, 0), np.int32),
         workflow_newest=np.zeros(0, np.int64),
         slots=np.zeros(0, SLOT),
+        evidence=np.zeros((int(by_evidence), 0), EVIDENCE),
+        ahead=np.zeros(ALTERNATIVES),
         group_table=empty_table(0),
         waiting=no_waiters(1),
     )

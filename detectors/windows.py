@@ -31,6 +31,7 @@ FOUND = np.dtype(
         ("event", np.int64),
         ("rule", np.int64),
         ("events", np.int64),
+        ("width_us", np.int64),  # what is told is of this time up to the event that tells it
         ("rate", np.float64),
         ("money", np.float64),
         ("ids", np.int64),
@@ -47,6 +48,7 @@ class Edge(NamedTuple):
     rule: int  # index in the plan
     observed: float
     events: int
+    window_s: int
     keys: list[int]  # of the evidence, as the windows store them
     money: float  # in units of the currency
     currency: int
@@ -71,7 +73,11 @@ class Windows:
         self.columns = max((len(policy.groups) for policy in compiled.policies), default=0)
         policies = self.plan.policies
         windows = policies["end_window"] - policies["first_window"]
-        self.state = empty_state(columns=self.columns, windows=int(windows.max()))
+        self.state = empty_state(
+            columns=self.columns,
+            windows=int(windows.max()),
+            by_evidence=bool(self.plan.rules["by_evidence"].any()),
+        )
         room = max(256, int(policies["rules"].max()))
         self._found = Found(
             np.zeros(1, np.int64),
@@ -100,6 +106,8 @@ class Windows:
         state.tail[:, number] = NONE
         state.slots["owner"][first : first + rules] = number
         state.slots["rule"][first : first + rules] = NONE
+        for name in ("newest", "tripped"):
+            state.evidence[name][:, first : first + rules] = LONG_AGO
         state.counters[SLOTS] += rules
         return number
 
@@ -174,6 +182,7 @@ class Windows:
                 rule=int(edge["rule"]),
                 observed=float(edge["rate"]),
                 events=int(edge["events"]),
+                window_s=max(1, -(-(int(edge["width_us"]) - 1) // MICRO)),
                 keys=[int(key) for key in keys[: edge["ids"]]],
                 money=float(edge["money"]) / MICRO,
                 currency=int(edge["currency"]),

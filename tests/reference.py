@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from andon.errors import EventError
 from andon.events import Event, format_ts, parse_event
 from andon.policy import Policy, PolicyBook, Rule, Where
+from tests.gathering import Counted, Gathered, Told, likeliest_stretch
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
@@ -47,6 +48,9 @@ class Track:
     reversed_at: dict[str, int] = field(default_factory=dict)  # by the id of the action
     rows: dict[tuple[str, Group], list[Row]] = field(default_factory=lambda: defaultdict(list))
     crossed: set[tuple[str, Group]] = field(default_factory=set)
+    gathered: dict[tuple[str, Group], Gathered] = field(
+        default_factory=lambda: defaultdict(Gathered)
+    )
     floor: float = float("-inf")  # only what is later counts; a trial starts afresh
 
 
@@ -103,6 +107,7 @@ class Reference:
             if name == workflow:
                 track.floor = max(track.floor, until)
                 track.crossed.clear()
+                track.gathered.clear()
 
 
 def keep(track: Track, event: Event) -> None:
@@ -113,6 +118,10 @@ def keep(track: Track, event: Event) -> None:
         del track.reversed_at[event.event_id]  # waited too long for this action
     if event.reverses is not None and event.outcome == "success":
         track.reversed_at[event.reverses] = max(t, track.reversed_at.get(event.reverses, t))
+        for (name, _), gathered in track.gathered.items():
+            rule = next(rule for rule in track.policy.rules if rule.name == name)
+            if by_cohort(rule):
+                gathered.reverse(event.reverses, after=track.newest - rule.over * SECOND)
     for rule in track.policy.rules:
         top, base = parts(rule, event)
         if (top, base) != (None, None):
@@ -136,8 +145,11 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
     end = bisect_right(rows, t, key=lambda row: row.t)
     observed, events, enough = measure(track, rule, rows[start:end])
     over = observed > rule.above if rule.above is not None else observed >= rule.bound
+    crossed, told = enough and over, Told(observed, events, rule.over)
     before = (rule.name, group) in track.crossed
-    if not (enough and over):
+    if rule.method == "evidence":
+        crossed, told = weigh(track, rule, group, event)
+    if not crossed:
         track.crossed.discard((rule.name, group))
         return
     track.crossed.add((rule.name, group))
@@ -150,12 +162,38 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
             "rule": rule.name,
             "rate": str(rule.rate),
             "group": {name: getattr(event, name) for name in group_fields(rule)} or None,
-            "observed": observed,
+            "observed": told.observed,
             "bound": rule.bound,
-            "events": events,
-            "window_s": rule.over,
+            "events": told.events,
+            "window_s": told.window_s,
             "mode": track.policy.mode,
         }
+
+
+def weigh(track: Track, rule: Rule, group: Group, event: Event) -> tuple[bool, Told]:
+    """Whether an evidence rule is crossed, now that the event has come, and what it tells.
+
+    An event that is older than `over` counts for nothing, nor does one from before the last trip.
+    """
+    gathered, t = track.gathered[rule.name, group], micros(event.ts)
+    oldest = max(track.newest - rule.over * SECOND, track.floor, gathered.tripped)
+    top, base = parts(rule, event)
+    if by_cohort(rule):
+        top = int(event.event_id in track.reversed_at)
+    if (base is not None or (top and not by_cohort(rule))) and t > oldest:
+        counted = Counted(t, event.event_id, bool(top), base is not None)
+        gathered.add(counted, in_order_of_time=by_cohort(rule))
+    # A cohort is looked at anew when one of its actions turns out to be bad.
+    asked = event.reverses is not None or top or not by_cohort(rule)
+    place = gathered.peak(rule) if asked else None
+    if place is None:
+        before = (rule.name, group) in track.crossed
+        lasts = track.newest - gathered.tripped <= rule.over * SECOND
+        return before and lasts, Told(0.0, 0, 0)
+    seen = gathered.counted[: place + 1]
+    told = likeliest_stretch(rule, [one for one in seen if one.t > oldest])
+    gathered.counted, gathered.tripped = [], track.newest
+    return True, told
 
 
 def counted_in(track: Track, rule: Rule, event: Event) -> Group | None:

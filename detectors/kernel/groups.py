@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from detectors.flags import REVERSES
 from detectors.kernel import compiled
+from detectors.kernel.evidence import begin_afresh
 from detectors.kernel.hashing import find, mixed, remove
 from detectors.kernel.sums import is_above, is_below
 from detectors.state import FREE_SLOT, GROUPS, NONE, SLOTS
 
 
 @compiled
-def group_slot(state, stream, rule, group_hash):
+def group_slot(plan, state, stream, rule, group_hash):
     """The slot of a group, made where it is new."""
     key = mixed(mixed(group_hash, stream), rule)
     place = find(state.group_table, state.slots, key)
@@ -28,6 +29,8 @@ def group_slot(state, stream, rule, group_hash):
     state.slots[slot].events = 0
     state.slots[slot].crossed, state.slots[slot].rule = False, rule
     state.slots[slot].key, state.slots[slot].owner, state.slots[slot].holders = key, stream, 0
+    if plan.rules[rule].by_evidence:
+        begin_afresh(state.evidence, slot)
     state.group_table[place] = slot
     state.counters[GROUPS] += 1
     return slot
@@ -48,7 +51,7 @@ def hold_groups(plan, state, stream, row, groups, i):
             or is_below(plan, rule, flags)
             or (plan.rules[rule].reversed_late and flags & REVERSES)
         ):
-            slot = group_slot(state, stream, rule, groups[column, i])
+            slot = group_slot(plan, state, stream, rule, groups[column, i])
             state.slots[slot].holders += 1
         state.slot_of[column, row] = slot
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detectors.flags import AUTOMATION, REVERSES, SUCCESS
 from detectors.kernel import compiled
+from detectors.kernel.evidence import begin_afresh, read_evidence, settle
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.reversals import undo
 from detectors.kernel.rows import free_old_rows, store
@@ -28,8 +29,8 @@ WALK_MAX = 1_000_000
 
 @compiled
 def evidence(plan, state, stream, rule, slot, at, found, n):
-    """Ids of the newest events above the line, and the money that the window moved."""
-    low = max(state.rows[at].time - plan.rules[rule].over_us, state.streams[stream].floor)
+    """Ids of the newest events above the line, and the money moved, in the time that is told."""
+    low = max(state.rows[at].time - found.edges[n].width_us, state.streams[stream].floor)
     grouped = plan.rules[rule].group != NONE
     ids, steps, row = 0, 0, at
     while row != NONE and state.rows[row].time > low and steps < WALK_MAX:
@@ -52,14 +53,19 @@ def evidence(plan, state, stream, rule, slot, at, found, n):
 @compiled
 def judge(plan, state, stream, rule, slot, row, i, found):
     """Measure one rule at one event; a rising edge is written to `found`."""
-    above, below, events = measure(plan, state, stream, rule, slot, row)
-    rate, crossed = observed(plan, rule, above, below, events)
+    if plan.rules[rule].by_evidence:
+        crossed, rate, events, at, width_us = read_evidence(plan, state, stream, rule, slot, row)
+    else:
+        above, below, events = measure(plan, state, stream, rule, slot, row)
+        rate, crossed = observed(plan, rule, above, below, events)
+        at, width_us = row, plan.rules[rule].over_us
     if crossed and not state.slots[slot].crossed:
         n = found.used[0]
         found.used[0] += 1
         found.edges[n].event, found.edges[n].rule, found.edges[n].events = i, rule, events
         found.edges[n].rate, found.edges[n].money, found.edges[n].currency = rate, 0.0, 0
-        evidence(plan, state, stream, rule, slot, row, found, n)
+        found.edges[n].width_us = width_us
+        evidence(plan, state, stream, rule, slot, at, found, n)
     state.slots[slot].crossed = crossed
 
 
@@ -109,6 +115,7 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
             continue
         state.workflow_newest[workflow] = max(state.workflow_newest[workflow], time)
         state.streams[stream].newest = max(state.streams[stream].newest, time)
+        settle(plan, state, stream)
         expire(plan, state, stream)
         free_old_rows(plan, state, stream)
         row = store(plan, state, stream, batch, groups, i)
@@ -128,7 +135,10 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
 def forgive(plan, state, stream, until):
     """Empty the windows of a stream: only what is later than `until` counts from now on."""
     state.streams[stream].floor = max(state.streams[stream].floor, until)
+    settle(plan, state, stream)
     expire(plan, state, stream)
     for slot in range(state.counters[SLOTS]):
-        if state.slots[slot].owner == stream and state.slots[slot].crossed:
+        if state.slots[slot].owner == stream:
             state.slots[slot].crossed = False
+            if state.evidence.shape[0]:
+                begin_afresh(state.evidence, slot)

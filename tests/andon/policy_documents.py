@@ -70,6 +70,10 @@ def rules(draw: st.DrawFn, name: str = "rule") -> dict[str, Any]:
             optional=optional | {"where": WHERES, "method": st.just("window")},
         )
     )
+    if "min" in RATE_FIELDS[rate] and draw(st.booleans()):
+        fields = {key: part for key, part in fields.items() if key not in ("min", bound)}
+        fields |= {"above": draw(st.floats(1e-6, 0.99)), "method": "evidence"}
+        fields["false_trips"] = f"1 in {draw(st.integers(100, 10**12 - 1))}"
     return {"name": name, "rate": str(rate), **fields}
 
 

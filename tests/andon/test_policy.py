@@ -15,6 +15,7 @@ from tests.andon.policy_documents import books, policies, rules
 
 VALUE = {"name": "r", "rate": "value", "over": "1h", "at_least": 5000, "currency": "USD"}
 ERROR = {"name": "r", "rate": "error", "over": "1h", "above": "5%"}
+PROOF = ERROR | {"method": "evidence", "false_trips": "1 in 1000000"}
 
 
 @given(st.integers(1, DURATION_MAX_S))
@@ -118,11 +119,44 @@ def test_a_rule_must_fit_its_rate(change: dict[str, Any], field: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"false_trips": None}, "false_trips"),
+        ({"method": "window"}, "false_trips"),
+        ({"at_least": "5%", "above": None}, "at_least"),
+        ({"above": 0}, "above"),
+        ({"above": "99.5%"}, "above"),
+        ({"min": 1}, "min"),
+        ({"rate": "volume"}, "method"),
+        ({"rate": "reversal", "weigh": "value", "currency": "USD"}, "weigh"),
+    ],
+)
+def test_evidence_asks_for_a_promise_and_a_share(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=rf"(?m)^(  Value error, )?{field}: "):
+        Rule.model_validate(PROOF | change)
+
+
+@pytest.mark.parametrize("rate", ["error", "denied", "reversal"])
+def test_evidence_survives_its_text(rate: str) -> None:
+    rule = Rule.model_validate(PROOF | {"rate": rate})
+    assert rule.false_trips == 1_000_000
+    written = rule.model_dump_json(exclude_defaults=True)
+    assert '"false_trips":"1 in 1000000"' in written
+    assert Rule.model_validate_json(written) == rule
+
+
+@pytest.mark.parametrize("text", ["1 in 99", "1000000", 1e6, "1 in 1e6", "2 in 100", "1 in 0100"])
+def test_refuses_what_is_no_promise(text: object) -> None:
+    with pytest.raises(ValidationError, match="must say how rare"):
+        Rule.model_validate(PROOF | {"false_trips": text})
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"over": 3600},
         {"rate": "errors"},
-        {"method": "evidence"},
+        {"method": "proof"},
         {"min": 0},
         {"min": True},
         {"per": "workflow"},
