@@ -16,12 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from andon.events import Currency
+from andon.events import Capability, Currency
 from andon.globs import CapabilityGlobs, Globs, matches
 from andon.quantities import DURATION_SCHEMA, format_duration, parse_duration
 from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
 
 __all__ = [
+    "PRESETS",
     "RATE_FIELDS",
     "SAME_FIELDS",
     "SHARES",
@@ -39,6 +40,9 @@ __all__ = [
     "format_duration",
     "parse_duration",
 ]
+
+PRESETS = tuple(f"preset/{capability}" for capability in Capability)
+"""What a policy in a file may extend: one preset for each way to change the world."""
 
 
 class Limit(PolicyModel):
