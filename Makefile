@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 COMPILED := .venv/.compiled
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench score lock clean
 
 demo: $(COMPILED)
 	$(BIN)/andon demo
@@ -20,6 +20,10 @@ lint: $(READY)
 
 bench: $(COMPILED)
 	$(BIN)/python -m bench
+
+# The presets over all scenarios: the tables of docs/presets.md, in some ten minutes.
+score: $(COMPILED)
+	$(BIN)/andon score --seeds 8
 
 # Writes the pins anew after a change of pyproject.toml; `make lock UPGRADE=--upgrade` takes newer ones.
 lock: COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

@@ -89,7 +89,10 @@ def _misuses(policy: dict[str, Any]) -> Iterator[yaml_lines.Misuse]:
     for place, rule in enumerate(rules if isinstance(rules, list) else []):
         own = _name(rule)
         if own is not None and "rate" not in rule and own not in known:
-            yield ("rules", place, "name"), f"{yaml_lines.shown(own)} {has}; name a `rate` to add a rule"
+            yield (
+                ("rules", place, "name"),
+                f"{yaml_lines.shown(own)} {has}; name a `rate` to add a rule",
+            )
 
 
 def _name(rule: Any) -> str | None:
