@@ -21,9 +21,9 @@ lint: $(READY)
 bench: $(COMPILED)
 	$(BIN)/python -m bench
 
-# The presets over all scenarios: the tables of docs/presets.md, in some ten minutes.
+# The presets over all scenarios: the tables of docs/presets.md, in some minutes.
 score: $(COMPILED)
-	$(BIN)/andon score --seeds 8
+	$(BIN)/andon score --seeds 5
 
 # Writes the pins anew after a change of pyproject.toml; `make lock UPGRADE=--upgrade` takes newer ones.
 lock: COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

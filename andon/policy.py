@@ -134,12 +134,17 @@ class Match(PolicyModel):
         )
 
 
+def _off(value: object) -> object:
+    """YAML 1.1 reads the bare word `off` as false."""
+    return "off" if value is False else value
+
+
 class Policy(PolicyModel):
     """What is watched for the workflows that match, and what happens then."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     match: Match = Match()
-    mode: Literal["enforce", "shadow", "off"] = Field(
+    mode: Annotated[Literal["enforce", "shadow", "off"], BeforeValidator(_off)] = Field(
         "enforce", description="pause, only tell, or do nothing"
     )
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()

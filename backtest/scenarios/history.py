@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from andon.events import Capability, Event, Outcome
-from andon.ids import derived_id
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR_S = 3600.0
@@ -38,7 +37,7 @@ class Author:
 
     def __init__(self, history: str, seed: int) -> None:
         self.dice = random.Random(f"{history}/{seed}")
-        self._of = (history, seed)
+        self._of = f"{history}/{seed}"
         self._acts = 0
 
     def act(
@@ -49,7 +48,7 @@ class Author:
         failed = self.dice.random() < errors
         ended = {"outcome": Outcome.ERROR if failed else Outcome.SUCCESS}
         named = {"action": action, "target": target}
-        return Act(at_s, derived_id(*self._of, self._acts), named | ended | fields)
+        return Act(at_s, f"{self._of}/{self._acts}", named | ended | fields)
 
     def undo(self, act: Act, at_s: float, *, by: str = "human", **fields: Any) -> Act:
         """The reversal of an act."""

@@ -37,7 +37,7 @@ def incident(author: Author, at_s: float) -> Iterator[Act]:
     """Leads go to and fro, each at its own pace, for some hours."""
     dice = author.dice
     for place in range(dice.randint(3, 40)):
-        for moment in steadily(dice, at_s, dice.uniform(30, 150), 120):
+        for moment in steadily(dice, at_s, dice.uniform(30, 150), 60):
             yield from _run(author, moment, f"stuck-{place}")
 
 

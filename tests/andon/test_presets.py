@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,7 +126,8 @@ def test_a_changed_bound_takes_the_place_of_the_other_kind() -> None:
 
 def test_a_rule_with_a_rate_stands_for_itself() -> None:
     policy = extended(
-        "extends: preset/transact\n    rules: [{name: same-again, rate: volume, over: 1h, above: 9}]"
+        "extends: preset/transact\n"
+        "    rules: [{name: same-again, rate: volume, over: 1h, above: 9}]"
     )
     (rule,) = (rule for rule in policy.rules if rule.name == "same-again")
     assert (rule.rate, rule.bound, rule.same) == (Rate.VOLUME, 9, ())
@@ -158,6 +160,17 @@ def test_what_is_published_is_the_whole_policy() -> None:
 def test_one_extension_does_not_change_the_next() -> None:
     extended("extends: preset/send\n    rules: [{name: too-many-bounces, at_least: 1%}]")
     assert load_presets().policies[0].rules[0].bound == 0.1
+
+
+def test_the_example_of_the_documentation_says_what_it_does() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "presets.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    (policy,) = parse_policies(example).policies
+    by_name = {rule.name: rule for rule in policy.rules}
+    assert by_name["money-per-hour"].bound == 12_000
+    assert by_name["money-per-hour"].currency == "USD"
+    assert by_name["by-card"].per == "target"
+    assert "actions-per-hour" not in by_name
 
 
 # --- mistakes
