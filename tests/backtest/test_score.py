@@ -142,6 +142,14 @@ def test_the_presets_stop_most_of_the_damage(presets: Scores) -> None:
         assert caught.before.actions <= 0.35 * caught.all_of.actions, caught.incident.name
 
 
+def test_the_documentation_shows_the_tables_of_the_command(presets: Scores) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "presets.md").read_text(encoding="utf-8")
+    for table in tables(presets):
+        heads, rule, *rows = markdown(table)
+        assert f"{heads}\n{rule}\n" in text
+        assert all(f"\n{row.partition(' | ')[0]} | " in text for row in rows)
+
+
 # --- the command
 
 
