@@ -18,7 +18,7 @@ class Stretch(NamedTuple):
 
 SPEEDS = (
     Stretch(NIGHT_FROM_S, 12 * HOUR_S),
-    # Slower where it matters: the 30 ms in which Andon reacts are 16 s of this part of the night.
+    # Slower where it matters: the 20 ms in which Andon reacts are 11 s of this part of the night.
     Stretch(NIGHT_FROM_S + 1.5 * HOUR_S, 9 * 60.0),
     Stretch(END_S, 2 * HOUR_S),
 )

@@ -71,7 +71,7 @@ class Result:
             f"Andon paused the agent {minutes:.0f} minutes into the night: {_usd(kept)} of "
             f"{_usd(self._without_usd)} stayed where they belong ({kept / self._without_usd:.0%}).",
             f"The guard obeyed {self.reaction_ms} ms after the broker had the event that crossed "
-            f"the bound. With time so fast, that was {waited_s:.0f} s of the night.",
+            f"the bound, which is {waited_s:.0f} s of so fast a night after the refund itself.",
         )
 
 

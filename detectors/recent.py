@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RECENT_MAX = 1 << 16
+CHUNK = 512
+"""Evidence is mostly recent: it is looked for in pieces, from the newest on."""
 
 
 class Recent:
@@ -21,15 +23,17 @@ class Recent:
 
     def __init__(self) -> None:
         self._chunks: deque[Chunk] = deque()
+        self._batch = 0  # events before the newest batch
         self._end = 0
 
-    def add(self, idents: NDArray[np.uint64], event_ids: list[str]) -> None:
-        """Append a batch of events, in log order."""
-        if not event_ids:
-            return
-        self._chunks.append(Chunk(self._end, idents, event_ids))
-        self._end += len(event_ids)
-        while self._end - self._chunks[0].end >= RECENT_MAX:
+    def add(self, keys: NDArray[np.uint64], event_ids: list[str]) -> None:
+        """Append a batch of events, in log order. `keys` may be filled in later."""
+        self._batch = self._end
+        for start in range(0, len(event_ids), CHUNK):
+            part = slice(start, start + CHUNK)
+            self._chunks.append(Chunk(self._end, keys[part], event_ids[part]))
+            self._end = self._chunks[-1].end
+        while self._chunks and self._end - self._chunks[0].end >= RECENT_MAX + len(event_ids):
             self._chunks.popleft()
 
     def find(self, wanted: Sequence[int], upto: int) -> list[str]:
@@ -40,23 +44,24 @@ class Recent:
             upto: how many events of the newest batch had arrived.
         """
         missing, found = set(wanted), {}
-        newest = self._chunks[-1].start + upto
+        newest = self._batch + upto
         for chunk in reversed(self._chunks):
-            if not missing:
+            if not missing or chunk.end <= newest - RECENT_MAX:
                 break
-            hits = np.flatnonzero(np.isin(chunk.idents, np.array(list(missing), np.uint64)))
-            for hit in hits:
+            if chunk.start >= newest:
+                continue
+            for hit in np.flatnonzero(np.isin(chunk.keys, np.array(list(missing), np.uint64))):
                 if newest - RECENT_MAX <= chunk.start + hit < newest:
-                    found[int(chunk.idents[hit])] = chunk.event_ids[hit]
+                    found[int(chunk.keys[hit])] = chunk.event_ids[hit]
             missing -= found.keys()
-        return [found[ident] for ident in wanted if ident in found]
+        return [found[key] for key in wanted if key in found]
 
 
 class Chunk(NamedTuple):
-    """One batch; `start` counts the events before it."""
+    """A piece of a batch; `start` counts the events before it."""
 
     start: int
-    idents: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
     event_ids: list[str]
 
     @property

@@ -56,11 +56,18 @@ class Standings:
         standing = self.all.get(workflow)
         return standing.breaker if standing else Breaker()
 
+    @property
+    def any_paused(self) -> bool:
+        """Whether some workflow is paused."""
+        return any(self.all[name].breaker.state.refuses for name in self._held)
+
     def next_due(self, columns: Columns, start: int) -> int:
         """The first event from `start` on at which a paused workflow goes on trial, or n."""
-        dues = {name: self.all[name].due_us for name in self._held}
-        if any(due is not None for due in dues.values()):
-            for index in range(start, len(columns.events)):
+        waiting = {name: self.all[name].due_us for name in self._held}
+        dues = {name: due for name, due in waiting.items() if due is not None}
+        if dues:
+            late_enough = columns.batch["time"][start:] >= min(dues.values())
+            for index in map(int, start + np.flatnonzero(late_enough)):
                 due = dues.get(columns.events[index].workflow)
                 if due is not None and columns.batch["time"][index] >= due:
                     return index

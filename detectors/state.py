@@ -69,6 +69,7 @@ SLOT = np.dtype(
         ("key", np.uint64),
         ("owner", np.int32),  # the stream
         ("holders", np.int32),  # rows that point here; also links the free slots
+        ("rule", np.int32),  # of a group; NONE for a stream's own
         ("crossed", np.bool_),
     ],
     align=True,

@@ -99,6 +99,7 @@ class Windows:
         state.streams[number] = (LONG_AGO, floor, policy, place, NONE, NONE, first)
         state.tail[:, number] = NONE
         state.slots["owner"][first : first + rules] = number
+        state.slots["rule"][first : first + rules] = NONE
         state.counters[SLOTS] += rules
         return number
 
@@ -142,16 +143,17 @@ class Windows:
                 loop.forgive(self.plan, self.state, stream, until_us)
 
     def current(self, workflow: str, policy: int) -> list[float]:
-        """Each rule's rate over the newest window, in its unit; nan for a rule with groups."""
+        """Each rule's rate over the newest window, in its unit; of groups the largest."""
         first, end = (int(self.plan.policies[policy][name]) for name in ("first_rule", "end_rule"))
-        slot = int(self.state.streams[self.streams[workflow, policy]]["first_slot"])
+        stream = self.streams[workflow, policy]
+        slot = int(self.state.streams[stream]["first_slot"])
+        slots = self.state.slots[: int(self.state.counters[SLOTS])]
         rates = []
-        for rule, sums in zip(
-            self.plan.rules[first:end], self.state.slots[slot : slot + end - first], strict=True
-        ):
-            below = sums["below"] + sums["below_rest"] if rule["divided"] else rule["scale"]
-            rate = float((sums["above"] + sums["above_rest"]) / below) if below else 0.0
-            rates.append(rate if rule["group"] == NONE else float("nan"))
+        for rule in range(first, end):
+            mine = slots[slot + rule - first : slot + rule - first + 1]
+            if self.plan.rules[rule]["group"] != NONE:
+                mine = slots[(slots["owner"] == stream) & (slots["rule"] == rule)]
+            rates.append(_largest_rate(self.plan.rules[rule], mine))
         return rates
 
     @property
@@ -204,3 +206,11 @@ class Windows:
         if new.size > old.size:
             hashing.rehash(old, new, of)
             self.state = self.state._replace(**{table: new})  # type: ignore[arg-type]
+
+
+def _largest_rate(rule: np.void, slots: NDArray[np.void]) -> float:
+    """0 where nothing is in the window, or too little below the line."""
+    if not rule["divided"]:
+        return float(slots["above"].max(initial=0) / rule["scale"])
+    enough = slots[(slots["events"] >= rule["least"]) & (slots["below"] > 0)]
+    return float((enough["above"] / enough["below"]).max(initial=0))

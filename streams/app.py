@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import itertools
 import logging
+import re
+import socket
+import zlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import faust
 from prometheus_client import start_http_server
@@ -19,6 +25,7 @@ from streams.commands_log import CommandsLog, open_log
 from streams.dispatch import Dispatcher
 from streams.exporter import Exporter
 from streams.monitor import Headers, Monitor
+from streams.ready import wait_for_topics
 from streams.routes import Routes
 from streams.settings import Settings
 from streams.transport import APP_SETTINGS, install
@@ -46,10 +53,12 @@ def monitor_app(
     largest = max(spec.max_message_bytes for spec in TOPICS)
     datadir = settings.data_dir / "monitor"
     datadir.mkdir(parents=True, exist_ok=True)
+    instance, place = take_place(datadir)
     app = faust.App(
         settings.group,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
         datadir=str(datadir),
+        consumer_group_instance_id=instance,
         web_enabled=False,
         worker_redirect_stdouts=False,
         producer_max_request_size=largest,
@@ -57,6 +66,7 @@ def monitor_app(
     )
     exporter = Exporter(book)
     stack = AsyncExitStack()
+    stack.callback(place.close)
 
     async def open_commands() -> CommandsLog:
         return await stack.enter_async_context(open_log(settings.bootstrap_servers, COMMANDS, ACKS))
@@ -96,7 +106,9 @@ def monitor_app(
 
         @app.task
         async def dispatch() -> None:
-            await Dispatcher(settings.bootstrap_servers, routes, count=exporter.delivered).run()
+            await Dispatcher(
+                settings.bootstrap_servers, routes, count=exporter.delivered, instance=instance
+            ).run()
 
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
@@ -105,8 +117,36 @@ def monitor_app(
     return app
 
 
-def run(app: faust.App) -> None:
-    """Run as a worker until a signal; exits the process, with a status other than 0 on a crash."""
-    worker = app.Worker(loglevel="WARNING", quiet=True)
+def take_place(folder: Path) -> tuple[str, IO[bytes]]:
+    """A name in the group that no other worker of this folder has, held by the open file.
+
+    A worker that comes back, even from a kill, gets the lowest free name: its own, and with it
+    its partitions, at once.
+    """
+    for number in itertools.count():
+        lock = (folder / f"worker-{number}.lock").open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        host = re.sub(r"[^a-zA-Z0-9._-]", "-", socket.gethostname())
+        home = zlib.crc32(str(folder.resolve()).encode())
+        return f"{host}-{home:08x}-{number}", lock
+    raise AssertionError("numbers do not end")
+
+
+def run(
+    book: PolicyBook, settings: Settings, routes: Routes | None, tell: Callable[[str], None]
+) -> None:
+    """Wait for the broker, then run as a worker until a signal.
+
+    Exits the process, with a status other than 0 on a crash.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # before the app is made: it remembers its loop
+    loop.run_until_complete(wait_for_topics(settings.bootstrap_servers, tell))
+    app = monitor_app(book, settings, routes, tell)
+    worker = app.Worker(loglevel="WARNING", quiet=True, loop=loop)
     worker.spinner = None  # it writes control characters, on no terminal too
     worker.execute_from_commandline()

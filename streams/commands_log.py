@@ -27,9 +27,10 @@ R = TypeVar("R", bound=BaseModel)
 class CommandsLog:
     """The logs as last read; `refresh()` reads on to their present end.
 
-    `commands` holds what each workflow obeys, `newest` the command that was written last; `acks`
-    the last of each guard; `alerts` the last of each workflow; `unreadable` a line for each record
-    that was skipped.
+    `commands` holds what each workflow obeys, `history` all that it has obeyed, in order, as far
+    as compaction has left them, `newest` the command that was written last; `acks` the last of
+    each guard; `alerts` the last of each workflow; `unreadable` a line for each record that was
+    skipped.
 
     Of two commands of one generation the first in the log holds: guards that live then have
     obeyed it, and a generation that they have seen moves them no more.
@@ -39,10 +40,12 @@ class CommandsLog:
         self._consumer = consumer
         self._reading = asyncio.Lock()
         self.commands: dict[str, Command] = {}
+        self.history: dict[str, list[Command]] = {}
         self.newest: dict[str, Command] = {}
         self.acks: dict[str, dict[str, Ack]] = {}
         self.alerts: dict[str, Alert] = {}
         self.unreadable: list[str] = []
+        self._accepted: list[Command] = []
 
     async def refresh(self) -> list[Command]:
         """Read on; the commands accepted since, in order, each told to one caller.
@@ -50,13 +53,13 @@ class CommandsLog:
         Raises:
             BrokerError: the broker went away.
         """
-        accepted: list[Command] = []
         try:
             async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
                 async for record in self._new_records():
-                    accepted += self._apply(record)
+                    self._apply(record)
         except (KafkaError, TimeoutError) as error:
             raise BrokerError(f"the broker went away while reading: {error!r}") from None
+        accepted, self._accepted = self._accepted, []  # kept over a call that failed
         return accepted
 
     async def _new_records(self) -> AsyncIterator[Any]:
@@ -66,15 +69,18 @@ class CommandsLog:
                 for record in records:
                     yield record
 
-    def _apply(self, record: Any) -> list[Command]:
+    def _apply(self, record: Any) -> None:
         if record.value is None:  # taken out of a compacted topic: a new reader knows nothing of it
-            self.commands.pop((record.key or b"").decode(errors="replace"), None)
+            workflow = (record.key or b"").decode(errors="replace")
+            self.commands.pop(workflow, None)
+            self.history.pop(workflow, None)
         elif record.topic == COMMANDS:
             if command := self._parse(Command, record):
                 self.newest[command.workflow] = command
                 if command.generation > self._generation(command.workflow):
                     self.commands[command.workflow] = command
-                    return [command]
+                    self.history.setdefault(command.workflow, []).append(command)
+                    self._accepted.append(command)
         elif record.topic == ACKS:
             if ack := self._parse(Ack, record):
                 acks = self.acks.setdefault(ack.workflow, {})
@@ -82,7 +88,6 @@ class CommandsLog:
                     acks[ack.guard] = ack
         elif alert := self._parse(Alert, record):
             self.alerts[alert.workflow] = alert
-        return []
 
     def _generation(self, workflow: str) -> int:
         command = self.commands.get(workflow)

@@ -40,9 +40,9 @@ class Exporter:
         self._policies = book.policies
         self._metrics = {metric.name: _made(metric, self.registry) for metric in MONITOR}
         self._labels: dict[str, int] = {OTHER: 0}
-        self._leaks: dict[str, tuple[int, dict[str, float]]] = {}
         self._acked: dict[tuple[str, str], int] = {}
         self._gauges_at = 0.0
+        self._shown: set[tuple[str, tuple[str, ...]]] = set()
         # What increase() is asked of starts at 0: a series that begins at 1 has not risen.
         for fate in FATES:
             self.add("andon_events_total", 0, fate=fate)
@@ -66,6 +66,12 @@ class Exporter:
             if command.state is State.OPEN:
                 rule = {"policy": str(command.reason.policy), "rule": str(command.reason.rule)}
                 self.add("andon_trips_total", workflow=self._label(command.workflow), **rule)
+        for leak in effects.leaks:
+            workflow = self._label(leak.workflow)
+            self.add("andon_leaked_actions_total", workflow=workflow)
+            if leak.value is not None and leak.currency is not None:
+                money = {"workflow": workflow, "currency": leak.currency.upper()}
+                self.add("andon_leaked_money_total", leak.value, **money)
 
     def finished(self, partition: int, records: int, seconds: float) -> None:
         """A batch has been judged and all that follows is written."""
@@ -84,6 +90,7 @@ class Exporter:
         if monotonic() - self._gauges_at < GAUGES_EVERY_S:
             return
         self._gauges_at = monotonic()
+        before, self._shown = self._shown, set()
         for partition, records in lag.items():
             self.set("andon_lag_records", records, partition=str(partition))
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
@@ -91,14 +98,16 @@ class Exporter:
         for line in lines:
             self._show_rules(line)
             self._show_breakers(line)
+        for name, values in before - self._shown:  # of partitions that another worker has now
+            self._metrics[name].remove(*values)
 
-    def acked(self, acks: Mapping[str, Mapping[str, Ack]]) -> None:
-        """Count acknowledgements that are new."""
+    def acked(self, acks: Mapping[str, Mapping[str, Ack]], *, count: bool = True) -> None:
+        """Count acknowledgements that are new, or only take note of those that are not."""
         for workflow, by_guard in acks.items():
             for guard, ack in by_guard.items():
                 if ack.generation > self._acked.get((workflow, guard), 0):
                     self._acked[workflow, guard] = ack.generation
-                    self.add("andon_acks_total", workflow=self._label(workflow))
+                    self.add("andon_acks_total", int(count), workflow=self._label(workflow))
 
     def delivered(self, receiver: str, result: str) -> None:
         """Count one attempt to tell people."""
@@ -112,7 +121,11 @@ class Exporter:
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge of the table."""
         metric = self._metrics[name]
-        (metric.labels(**labels) if labels else metric).set(value)
+        if not labels:
+            metric.set(value)
+            return
+        metric.labels(**labels).set(value)
+        self._shown.add((name, tuple(labels[label] for label in metric._labelnames)))
 
     def _label(self, workflow: str) -> str:
         if workflow not in self._labels and len(self._labels) <= WORKFLOWS_MAX:
@@ -183,17 +196,6 @@ class Exporter:
                 state = line.standings.of(workflow).state
                 self.set("andon_breaker_state", _STATES[state], workflow=workflow)
                 self.add("andon_leaked_actions_total", 0, workflow=workflow)
-        for workflow, standing in line.standings.all.items():
-            actions, money = standing.leaked_actions, standing.leaked_money
-            before, paid = self._leaks.get(workflow, (0, {}))
-            if actions < before:  # another pause than the one counted last
-                before, paid = 0, {}
-            label = self._label(workflow)
-            self.add("andon_leaked_actions_total", actions - before, workflow=label)
-            for code, sum_ in money.items():
-                more = sum_ - paid.get(code, 0.0)
-                self.add("andon_leaked_money_total", more, workflow=label, currency=code)
-            self._leaks[workflow] = (actions, dict(money))
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:

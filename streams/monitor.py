@@ -1,14 +1,16 @@
 """The monitor: hands each partition's batches to its line, and carries out what the line says.
 
 A line's state is a function of the log. When a partition is taken over, its log is read again
-from the start without effects, up to where the group had come; then the breakers stand where the
-commands say, and records are new.
+from the start without effects, up to where the group had come; breakers move on the way as the
+commands say that they did. From there on records are new.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -16,11 +18,12 @@ from typing import Any
 import numpy as np
 from faust.types import TP
 
-from andon.breaker import Breaker
+from andon.breaker import State
+from andon.commands import Command
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS
 from detectors.columns import Records, Rejected
 from detectors.effects import Effects
-from detectors.line import Line
+from detectors.line import Line, Taken
 from detectors.plan import Compiled
 from streams.batch import Batch
 from streams.commands_log import CommandsLog
@@ -34,10 +37,27 @@ Send = Callable[[str, bytes | None, bytes | None, Headers | None], Awaitable[Awa
 
 @dataclass(slots=True)
 class _Seat:
-    """One partition that this worker has: its line, and the offset that it reads next."""
+    """One partition that this worker has: its line, and the offset that it reads next.
+
+    `moves` are commands that were in the log when the partition was taken over, each with the
+    offset that it came before.
+    """
 
     line: Line
+    moves: deque[tuple[int, Command]]
     next: int = 0
+
+    def reach(self, offset: int) -> None:
+        """Let the breakers move as they did before the record at `offset`."""
+        while self.moves and self.moves[0][0] <= offset:
+            self.line.obey(self.moves.popleft()[1])
+
+    def hear(self, command: Command) -> None:
+        """Obey a person now, or in turn."""
+        if self.moves:
+            self.moves.append((self.moves[-1][0], command))
+        else:
+            self.line.obey(command)
 
 
 class Monitor:
@@ -61,16 +81,18 @@ class Monitor:
     async def assigned(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
         """Keep the lines that stand where the group stands; rebuild the others from the log."""
         if self.opened.is_set():
-            await self._commands.refresh()
+            await self.follow_people()
         else:
             self._commands = await self._open_commands()
+            self._exporter.acked(self._commands.acks, count=False)
             self.opened.set()
         seats = {}
         for tp, offset in committed.items():
             seat = self._seats.get(tp)
             if seat is None or seat.next != offset:
-                seat = _Seat(Line(self._compiled))
-                self._restore(seat.line, tp, offset)
+                moves = sorted(self._moves(tp, offset), key=lambda move: move[0])
+                seat = _Seat(Line(self._compiled), deque(moves))
+                seat.reach(0)
             seats[tp] = seat
         self._seats = seats
         return {tp: seat.next for tp, seat in seats.items()}
@@ -82,15 +104,19 @@ class Monitor:
         """Judge a batch; returns when all that follows from it is written."""
         started = perf_counter()
         seat = self._seats[TP(batch.topic, batch.partition)]
-        new = batch.replayed
-        if new > 0:
-            seat.line.replay(_records(batch, 0, new))
-        if new < len(batch):
-            records = _records(batch, new, len(batch))
-            taken = seat.line.take(records)
-            await self._carry_out(taken.effects, records)
-            self._exporter.took(taken, seat.line)
+        if seat.line.standings.any_paused:
+            # Actions that a person has allowed come after the command: it must be heard first.
+            await self.follow_people()
+        for start, end in _stretches(seat, batch):
+            records = _records(batch, start, end)
+            if start < batch.replayed:
+                seat.line.replay(records)
+            else:
+                taken = self._news(seat.line.take(records))
+                await self._carry_out(taken.effects, records)
+                self._exporter.took(taken, seat.line)
         seat.next = batch.last + 1
+        seat.reach(seat.next)
         self._exporter.finished(batch.partition, len(batch), perf_counter() - started)
 
     async def follow_people(self) -> None:
@@ -98,8 +124,12 @@ class Monitor:
         for command in await self._commands.refresh():
             if command.issued_by != "monitor":
                 for seat in self._seats.values():
-                    seat.line.obey(command)
+                    seat.hear(command)
         self._exporter.acked(self._commands.acks)
+        for workflow, holds in self._commands.commands.items():
+            # Compaction keeps the newest record: it must be the one that holds.
+            if self._commands.newest[workflow] != holds:
+                await (await self._send(COMMANDS, workflow.encode(), holds.to_json(), None))
 
     @property
     def partitions(self) -> list[TP]:
@@ -116,28 +146,41 @@ class Monitor:
         lag = {tp.partition: max(0, ends.get(tp, 0) - s.next) for tp, s in self._seats.items()}
         self._exporter.show(lines, lag)
 
-    def _restore(self, line: Line, tp: TP, committed: int) -> None:
-        """Set the breakers as they stood at the committed offset."""
-        for command in self._commands.commands.values():
-            line.forgive(command)
-            breaker = Breaker(command.state, command.generation)
-            if command.source and command.source.topic == tp.topic:
-                if command.source.partition != tp.partition:
-                    continue
-                if command.source.offset >= committed and command.previous is not None:
-                    # Written, but not committed: the same event will bring it about again.
-                    breaker = Breaker(command.previous, command.generation - 1)
-            line.stand(command, breaker)
+    def _moves(self, tp: TP, committed: int) -> Iterator[tuple[int, Command]]:
+        """The commands of the log, in order, each with the offset that it came before.
+
+        Those of the monitor that were written but whose events are not committed are left out:
+        the same events will bring them about again. What a person commanded in between follows
+        them then as it did before.
+        """
+        for history in self._commands.history.values():
+            at = 0
+            for command in history:
+                source = command.source
+                if source is None:
+                    yield at, command
+                elif (source.topic, source.partition) == (tp.topic, tp.partition):
+                    # A wait is over before an event, all else comes after one.
+                    at = source.offset + (command.state is not State.HALF_OPEN)
+                    if source.offset < committed:
+                        yield at, command
+
+    def _news(self, taken: Taken) -> Taken:
+        """Without the commands that a worker before us has written."""
+        effects = taken.effects
+        log = self._commands.history
+        new = [item for item in effects.commands if not _holds(log.get(item.workflow, []), item)]
+        return taken._replace(effects=effects._replace(commands=new))
 
     async def _carry_out(self, effects: Effects, records: Records) -> None:
-        sends = [
-            self._send(topic, item.workflow.encode(), item.to_json(), None)
+        # All are queued before the first is waited for.
+        sent = [
+            await self._send(topic, item.workflow.encode(), item.to_json(), None)
             for topic, items in _topics(effects)
             for item in items
         ]
-        sends += [self._bury(rejected, records) for rejected in effects.rejected]
-        # All are queued before the first is waited for.
-        await asyncio.gather(*[await send for send in sends])
+        sent += [await self._bury(rejected, records) for rejected in effects.rejected]
+        await asyncio.gather(*sent)
 
     def _bury(self, rejected: Rejected, records: Records) -> Any:
         assert records.keys is not None
@@ -155,6 +198,22 @@ class Monitor:
             records.values[rejected.record],
             [(name, text.encode(errors="replace")) for name, text in headers.items()],
         )
+
+
+def _stretches(seat: _Seat, batch: Batch) -> Iterator[tuple[int, int]]:
+    """Cut a batch where records begin to be new and where a breaker is to move by a command."""
+    start = 0
+    while start < len(batch):
+        seat.reach(batch.offsets[start])
+        end = len(batch) if start >= batch.replayed else batch.replayed
+        if seat.moves:
+            end = min(end, bisect_left(batch.offsets, seat.moves[0][0]))
+        yield start, end
+        start = end
+
+
+def _holds(history: list[Command], command: Command) -> bool:
+    return any(command.command_id == known.command_id for known in history)
 
 
 def _topics(effects: Effects) -> list[tuple[str, list[Any]]]:

@@ -40,8 +40,13 @@ def assert_agrees(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -
     assert found[len(expected) :] == expected[len(found) :] == []
 
 
-def assert_engine_agrees(book: PolicyBook, log: Sequence[bytes]) -> int:
-    """How many rising edges engine and reference found alike."""
+def agreed_edges(book: PolicyBook, log: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The rising edges that engine and reference find alike."""
     expected = rising_edges(book, log)
     assert_agrees(engine_edges(book, log), expected)
-    return len(expected)
+    return expected
+
+
+def assert_engine_agrees(book: PolicyBook, log: Sequence[bytes]) -> int:
+    """How many rising edges engine and reference find alike."""
+    return len(agreed_edges(book, log))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +31,13 @@ def monitor(
         str | None, typer.Option(help="Broker address.", show_default="KAFKA_BOOTSTRAP_SERVERS")
     ] = None,
 ) -> None:
-    """Watch the event stream until Ctrl-C.
+    """Watch the event stream until Ctrl-C; waits for a broker that has the topics.
 
     Exit status: 0 when stopped, 1 when it failed (start it again: it goes on where it was),
     2 for a file that cannot be used.
     """
     from andon.policy_file import load_policies
-    from streams.app import monitor_app, run
+    from streams.app import run
     from streams.routes import load_routes
     from streams.settings import load_settings
 
@@ -53,5 +55,10 @@ def monitor(
     except AndonError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker has its own
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(monitor_app(book, settings, routes, tell=lambda line: typer.echo(f"andon monitor: {line}")))
+    run(book, settings, routes, _tell)
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"andon monitor: {line}")

@@ -26,7 +26,7 @@ def group_slot(state, stream, rule, group_hash):
     state.slots[slot].above, state.slots[slot].above_rest = 0.0, 0.0
     state.slots[slot].below, state.slots[slot].below_rest = 0.0, 0.0
     state.slots[slot].events = 0
-    state.slots[slot].crossed = False
+    state.slots[slot].crossed, state.slots[slot].rule = False, rule
     state.slots[slot].key, state.slots[slot].owner, state.slots[slot].holders = key, stream, 0
     state.group_table[place] = slot
     state.counters[GROUPS] += 1

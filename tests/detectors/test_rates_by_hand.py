@@ -1,11 +1,11 @@
-"""The reference itself, held to cases that were worked out by hand from the contract."""
+"""Reference and engine, both held to cases that were worked out by hand from the contract."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.engine import agreed_edges
 from tests.eventlog import book, book_of, line
-from tests.reference import rising_edges
 
 EUR, USD = {"currency": "EUR"}, {"currency": "USD"}
 HUMAN = {"by": "human"}
@@ -15,13 +15,13 @@ def seen(rule: dict[str, Any], *lines: bytes) -> list[tuple[str, float, int]]:
     """Event, observed and events of every rising edge."""
     return [
         (edge["event_id"], edge["observed"], edge["events"])
-        for edge in rising_edges(book(rule), lines)
+        for edge in agreed_edges(book(rule), lines)
     ]
 
 
 def test_an_edge_tells_what_the_contract_lists() -> None:
     rule = {"name": "money", "rate": "value", "over": "1h", "at_least": 5000, "currency": "USD"}
-    [edge] = rising_edges(book(rule | {"per": "target"}), [line("a", 0.25, value=5000, **USD)])
+    [edge] = agreed_edges(book(rule | {"per": "target"}), [line("a", 0.25, value=5000, **USD)])
     assert edge == {
         "ts": "2026-01-31T08:00:00.250Z",
         "event_id": "a",
@@ -141,7 +141,7 @@ def test_a_reversal_moves_the_group_of_its_action() -> None:
     rule = {"rate": "reversal", "over": "60s", "at_least": "50%", "per": "target"}
     log = [line("a", 0, target="ch_1"), line("undo", 1, reverses="a", target="desk")]
     # Not a group of its own: `desk` has done nothing. The group told is the event's.
-    [edge] = rising_edges(book(rule), log)
+    [edge] = agreed_edges(book(rule), log)
     assert (edge["event_id"], edge["observed"], edge["group"]) == ("undo", 1.0, {"target": "desk"})
 
 
@@ -201,7 +201,7 @@ def test_steps_are_those_of_the_own_run() -> None:
         line("d", 3),
         line("e", 4, run="1", outcome="denied"),
     ]
-    [edge] = rising_edges(book(rule), log)
+    [edge] = agreed_edges(book(rule), log)
     assert (edge["event_id"], edge["group"]) == ("e", {"run": "1"})
 
 
@@ -210,7 +210,7 @@ def test_an_event_id_counts_once_within_the_longest_window() -> None:
     assert seen(rule, line("a", 0), line("a", 59)) == []
     longer = {"rate": "volume", "over": "10m", "at_least": 9}
     log = [line("a", 0), line("a", 599), line("b", 599), line("a", 600), line("c", 601)]
-    edges = rising_edges(book(rule, longer), log)
+    edges = agreed_edges(book(rule, longer), log)
     assert [edge["event_id"] for edge in edges] == ["a"]  # the copy of 600 s, beside b
 
 
@@ -242,7 +242,7 @@ def test_the_first_policy_that_matches_is_the_events_own() -> None:
         line("e", 4, workflow="other"),
         line("f", 5),
     ]
-    [edge] = rising_edges(both, log)
+    [edge] = agreed_edges(both, log)
     assert (edge["event_id"], edge["policy"], edge["mode"]) == ("f", "rest", "shadow")
 
 

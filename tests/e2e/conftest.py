@@ -1,0 +1,86 @@
+"""One broker and one monitor that most end-to-end tests share, each with workflows of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from streams.broker import EmbeddedBroker
+from streams.settings import Settings
+from streams.topics import apply
+from tests.e2e.harness import Kafka, Monitor
+from tests.streams.receiving import SECRET, Hook
+
+MONEY = {"name": "money", "rate": "value", "over": "1h", "at_least": 100, "currency": "USD"}
+POLICIES: list[dict[str, Any]] = [
+    {
+        "name": "path",
+        "match": {"workflow": "path-*"},
+        "rules": [MONEY],
+        "recover": {"after": "manual", "trial": {"permits": 5, "pass": 3}, "then": "closed"},
+        "alert": {"severity": "critical", "receivers": ["hook"]},
+    },
+    {
+        "name": "letters",
+        "match": {"workflow": "letters-*"},
+        "rules": [{"name": "many", "rate": "volume", "over": "1h", "at_least": 20}],
+    },
+    {
+        "name": "waits",
+        "match": {"workflow": "waits-*"},
+        "rules": [MONEY],
+        "recover": {"after": "10m", "trial": {"permits": 2, "pass": 2}, "then": "closed"},
+    },
+    {
+        "name": "people",
+        "match": {"workflow": "people-*"},
+        "rules": [MONEY],
+        "recover": {"after": "manual", "trial": {"permits": 50, "pass": 50}, "then": "closed"},
+    },
+]
+
+
+@pytest.fixture(scope="package")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker with topics that these tests alone write to, or yours."""
+    if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield from _topics(address)
+        return
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as embedded:
+        yield from _topics(embedded.bootstrap_servers)
+
+
+def _topics(address: str) -> Iterator[Kafka]:
+    apply(address, Settings())
+    kafka = Kafka(address)
+    yield kafka
+    kafka.close()
+
+
+@pytest.fixture(scope="package")
+def hook() -> Iterator[Hook]:
+    """A web server that takes webhooks."""
+    with Hook() as hook:
+        yield hook
+
+
+@pytest.fixture(scope="package")
+def monitor(
+    kafka: Kafka, hook: Hook, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Monitor]:
+    """A running monitor with all of POLICIES, that delivers alerts."""
+    folder = tmp_path_factory.mktemp("monitor")
+    receivers = folder / "receivers.yaml"
+    entries: list[dict[str, Any]] = [
+        {"name": "hook", "webhook": {"url": hook.url, "secret_env": "HOOK_SECRET"}},
+        {"name": "terminal", "terminal": {}},
+    ]
+    receivers.write_text(yaml.safe_dump({"receivers": entries, "default": ["terminal"]}))
+    options = ("--receivers", str(receivers))
+    with Monitor(kafka, folder, POLICIES, *options, HOOK_SECRET=SECRET) as monitor:
+        yield monitor
+        assert monitor.stop() == 0, monitor.log.read_text()

@@ -1,0 +1,113 @@
+"""A monitor is stopped and killed while events flow: what it decides is as if it never was."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from andon.breaker import State
+from andon.policy import PolicyBook
+from andon.topics import COMMANDS, EVENTS
+from streams.broker import EmbeddedBroker
+from streams.settings import Settings
+from streams.topics import apply
+from tests.andon.streaming import until
+from tests.e2e.harness import Kafka, Monitor
+from tests.eventlog import book
+from tests.wild import MODELS, RECOVER, RULES, a_wild_log, once, uninterrupted
+
+WORKFLOWS = [f"refunds-{n}" for n in range(8)]
+POLICY: dict[str, Any] = {"name": "only", "rules": RULES, "recover": RECOVER}
+BOOK = book(*RULES, recover=RECOVER)
+
+
+@pytest.fixture
+def kafka(own_broker: EmbeddedBroker) -> Iterator[Kafka]:
+    """A broker with nothing in its log but what this test writes."""
+    apply(own_broker.bootstrap_servers, Settings())
+    kafka = Kafka(own_broker.bootstrap_servers)
+    yield kafka
+    kafka.close()
+
+
+class Flow:
+    """A log that is written bit by bit."""
+
+    def __init__(self, kafka: Kafka, chance: random.Random) -> None:
+        self._kafka, self._chance = kafka, chance
+        self._log = a_wild_log(chance, WORKFLOWS, 3000)
+
+    def go_on(self, records: int) -> None:
+        """The next records; then a moment, as long as chance will have it."""
+        some, self._log = self._log[:records], self._log[records:]
+        self._kafka.produce((_key(value), value) for value in some)
+        time.sleep(self._chance.random() / 2)
+
+
+def _key(value: bytes) -> bytes:
+    """An event's workflow; a record that is none goes with the first one's."""
+    found = [name for name in WORKFLOWS if f'"{name}"'.encode() in value]
+    return (found or WORKFLOWS)[0].encode()
+
+
+def assert_nothing_differs(kafka: Kafka, book: PolicyBook) -> None:
+    """Commands, audit and alerts, each id once, are those of lines that read the log in one go."""
+    log = kafka.read(EVENTS)
+    expected = [
+        written
+        for partition in kafka.ends()
+        for written in uninterrupted(
+            book, EVENTS, partition, [each for each in log if each.partition == partition]
+        )
+    ]
+    states = {move.state for life in once(expected, COMMANDS).values() for _, move in life}
+    assert states == {State.OPEN, State.HALF_OPEN, State.CLOSED}
+    for topic in MODELS:
+        found = [(topic, each.key.decode(), each.value) for each in kafka.read(topic)]
+        assert once(found, topic) == once(expected, topic)
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_killed_and_stopped_at_any_point(kafka: Kafka, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    flow = Flow(kafka, chance)
+    with Monitor(kafka, tmp_path, [POLICY], "--no-alerts") as monitor:
+        for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            before = sum(kafka.committed(monitor.group).values())
+            flow.go_on(400)
+            until(lambda: sum(kafka.committed(monitor.group).values()) > before, "a commit")  # noqa: B023
+            flow.go_on(400)
+            assert monitor.stop(how) == (-9 if how is signal.SIGKILL else 0)
+            flow.go_on(50)
+            monitor.start()
+        flow.go_on(3000)
+        monitor.catch_up()
+    assert_nothing_differs(kafka, BOOK)
+
+
+def test_one_of_two_workers_is_killed(kafka: Kafka, tmp_path: Path) -> None:
+    flow = Flow(kafka, random.Random(3))
+
+    def worker(name: str) -> Monitor:
+        return Monitor(kafka, tmp_path, [POLICY], "--no-alerts", name=name)
+
+    with worker("one") as one, worker("two") as two:
+        flow.go_on(800)
+        until(lambda: len(one.partitions()) == len(two.partitions()) == 2, "both to have a share")
+        assert not one.partitions() & two.partitions()
+        flow.go_on(800)
+        one.kill()
+        flow.go_on(400)
+        if "KAFKA_BOOTSTRAP_SERVERS" not in os.environ:
+            # The embedded broker never gives the partitions of the dead away.
+            one.start()
+        flow.go_on(3000)
+        two.catch_up()
+    assert_nothing_differs(kafka, BOOK)
