@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 COMPILED := .venv/.compiled
 
-.PHONY: demo test lint bench study lock clean
+.PHONY: demo test lint bench study score lock clean
 
 demo: $(COMPILED)
 	$(BIN)/andon demo
@@ -24,6 +24,10 @@ bench: $(COMPILED)
 # Writes docs/evidence.json, its picture and its tables anew.
 study: $(READY)
 	$(BIN)/python -m backtest.study
+
+# The presets over all scenarios: the tables of docs/presets.md, in some minutes.
+score: $(COMPILED)
+	$(BIN)/andon score --seeds 5
 
 # Writes the pins anew after a change of pyproject.toml; `make lock UPGRADE=--upgrade` takes newer ones.
 lock: COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes $(UPGRADE) \

@@ -16,12 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from andon.events import Currency
+from andon.events import Capability, Currency
 from andon.globs import CapabilityGlobs, Globs, matches
 from andon.quantities import DURATION_SCHEMA, format_duration, parse_duration
 from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
 
 __all__ = [
+    "PRESETS",
     "RATE_FIELDS",
     "SAME_FIELDS",
     "SHARES",
@@ -39,6 +40,9 @@ __all__ = [
     "format_duration",
     "parse_duration",
 ]
+
+PRESETS = tuple(f"preset/{capability}" for capability in Capability)
+"""What a policy in a file may extend: one preset for each way to change the world."""
 
 
 class Limit(PolicyModel):
@@ -130,12 +134,17 @@ class Match(PolicyModel):
         )
 
 
+def _off(value: object) -> object:
+    """YAML 1.1 reads the bare word `off` as false."""
+    return "off" if value is False else value
+
+
 class Policy(PolicyModel):
     """What is watched for the workflows that match, and what happens then."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     match: Match = Match()
-    mode: Literal["enforce", "shadow", "off"] = Field(
+    mode: Annotated[Literal["enforce", "shadow", "off"], BeforeValidator(_off)] = Field(
         "enforce", description="pause, only tell, or do nothing"
     )
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()

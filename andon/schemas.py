@@ -5,6 +5,7 @@ A schema is for writers: it allows no field that is not known. Reading is tolera
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from andon.asyncapi import asyncapi
 from andon.commands import Ack, Alert, Audit, Command
 from andon.events import Event
-from andon.policy import RATE_FIELDS, SHARES, Limit, PolicyBook, Rate, Rule
+from andon.policy import PRESETS, RATE_FIELDS, SHARES, Limit, PolicyBook, Rate, Rule
 
 Json = dict[str, Any]
 
@@ -61,6 +62,8 @@ def write(folder: Path) -> None:
 def json_schema(model: type[BaseModel]) -> Json:
     """JSON Schema, draft 2020-12, of what a writer of `model` may write."""
     schema = model.model_json_schema(schema_generator=_Generator)
+    if model is PolicyBook:
+        _let_extend(schema)
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
 
 
@@ -80,6 +83,31 @@ class _Generator(GenerateJsonSchema):
         document = super().model_schema(schema)
         across = ACROSS_FIELDS.get(schema["cls"], {})
         return document | {"additionalProperties": False} | across
+
+
+def _let_extend(schema: Json) -> None:
+    """Of a file's policies, those that extend a preset may hold parts of rules."""
+    kinds = schema["$defs"]
+    own, rule = copy.deepcopy(kinds["Policy"]), copy.deepcopy(kinds["Rule"])
+    rule |= {"title": "RuleChange", "required": ["name"]}
+    rule |= {"description": "Fields of a preset's rule that are to be others."}
+    rule["not"] = {"allOf": rule.pop("oneOf")}  # both bounds; without one the preset's stands
+    del rule["allOf"], rule["properties"]["rate"]
+    own |= {"title": "ExtendedPolicy", "required": ["name", "extends"]}
+    own |= {"description": "A preset with other or more rules, or without some."}
+    own["properties"] |= {
+        "extends": {"enum": list(PRESETS)},
+        "without": {"type": "array", "items": {"type": "string"}},
+    }
+    either = {"if": {"required": ["rate"]}, "then": _ref("Rule"), "else": _ref("RuleChange")}
+    own["properties"]["rules"]["items"] = either
+    kinds |= {"ExtendedPolicy": own, "RuleChange": rule}
+    extended = {"if": {"required": ["extends"]}, "then": _ref("ExtendedPolicy")}
+    schema["properties"]["policies"]["items"] = extended | {"else": _ref("Policy")}
+
+
+def _ref(kind: str) -> Json:
+    return {"$ref": f"#/$defs/{kind}"}
 
 
 def _present(*fields: str) -> Json:

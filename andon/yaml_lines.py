@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +15,9 @@ from pydantic import BaseModel, ValidationError
 from andon.errors import FileError, Problem
 
 Path_ = tuple[str | int, ...]
+Misuse = tuple[Path_, str]
+"""Where, and what is wrong there."""
+Expanded = tuple[dict[str, Any], list[Misuse]]
 
 _NAMED = re.compile(r"[a-z_]+: ")
 _SHOWN = reprlib.Repr()
@@ -28,12 +31,22 @@ _PLAIN = {
 M = TypeVar("M", bound=BaseModel)
 
 
+def _as_it_is(document: dict[str, Any]) -> Expanded:
+    return document, []
+
+
 class Format(NamedTuple):
     """What a kind of file is, for its messages."""
 
     error: type[FileError]
     known: Collection[str]  # every field name, to guess what a misspelt one meant
     start: str  # the top of the file, as in "`version: 1` and `policies:`"
+    expand: Callable[[dict[str, Any]], Expanded] = _as_it_is  # before the model checks it
+
+
+def read(text: str) -> Any:
+    """What a YAML text says, unchecked: for files of our own."""
+    return yaml.safe_load(text)
 
 
 def load(path: str | Path, model: type[M], format_: Format) -> M:
@@ -74,6 +87,8 @@ def parse(text: str, file: str, model: type[M], format_: Format) -> M:
     if not isinstance(data, dict):
         problems.append(Problem(file, 1, "file", f"must start with {format_.start}"))
         raise format_.error(problems)
+    data, misuses = format_.expand(data)
+    problems += [Problem(file, _line(lines, at), _field(at), text) for at, text in misuses]
     try:
         checked = model.model_validate(data)
     except ValidationError as error:
@@ -81,8 +96,13 @@ def parse(text: str, file: str, model: type[M], format_: Format) -> M:
             problems += _problems(file, lines, dict(entry), format_.known)
         raise format_.error(sorted(set(problems), key=lambda problem: problem.line)) from None
     if problems:
-        raise format_.error(problems)
+        raise format_.error(sorted(problems, key=lambda problem: problem.line))
     return checked
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: short."""
+    return _SHOWN.repr(value)
 
 
 def field_names(*models: type[BaseModel]) -> set[str]:
@@ -135,7 +155,7 @@ def _message(entry: dict[str, Any], known: Collection[str]) -> str:
     if entry["type"] == "extra_forbidden":
         return _unknown(str(entry["loc"][-1]), known)
     message = str(_PLAIN.get(entry["type"], entry["msg"])).removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]}, got {_SHOWN.repr(entry['input'])}"
+    return f"{message[0].lower()}{message[1:]}, got {shown(entry['input'])}"
 
 
 def _unknown(field: str, known: Collection[str]) -> str:

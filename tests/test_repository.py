@@ -18,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from andon.policy import PRESETS
 from andon.policy_file import load_policies
 from streams.settings import Settings
 
@@ -27,7 +28,13 @@ COMPOSE_FILE = ROOT / "docker-compose.yml"
 ENV_EXAMPLE = ROOT / ".env.example"
 
 # Modules of the wheel that need an extra: `server` for the commands, `metrics` for the exporter.
-NEED_AN_EXTRA = ("andon.cli", "andon.guard.exporter", "andon.policy_file", "andon.yaml_lines")
+NEED_AN_EXTRA = (
+    "andon.cli",
+    "andon.extends",
+    "andon.guard.exporter",
+    "andon.policy_file",
+    "andon.yaml_lines",
+)
 
 
 # --- the wheel ---------------------------------------------------------------------------------
@@ -48,6 +55,9 @@ def test_wheel_holds_andon_alone(wheel: zipfile.ZipFile) -> None:
         f"andon-{version}.dist-info",
     }
     assert "andon/py.typed" in wheel.namelist()
+    assert {f"andon/{name.replace('preset', 'presets')}.yaml" for name in PRESETS} <= set(
+        wheel.namelist()
+    )
     assert f"andon-{version}.dist-info/licenses/LICENSE" in wheel.namelist()
 
 

@@ -124,6 +124,11 @@ def test_aliases_of_aliases_are_walked_once() -> None:
     assert "remove it" in told
 
 
+def test_off_needs_no_quotes() -> None:
+    (policy,) = parse_policies("version: 1\npolicies: [{name: p, mode: off}]").policies
+    assert policy.mode == "off"
+
+
 def test_an_alias_is_read() -> None:
     text = rule("rate: error, over: &day 24h, above: 5%") + "    recover: {after: *day}\n"
     (policy,) = parse_policies(text).policies
