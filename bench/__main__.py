@@ -40,7 +40,7 @@ def main() -> None:
         for run in range(RUNS):
             runs["aiokafka"].append(_peer("aiokafka", servers))
             runs["monitor"].append(_monitor(servers, Path(folder) / f"run-{run}", f"bench-{run}"))
-            print({name: round(values[-1]) for name, values in runs.items()})
+            print({name: round(values[-1]) for name, values in runs.items()}, flush=True)
     _write(runs)
 
 
