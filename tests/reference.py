@@ -75,6 +75,7 @@ class Reference:
         self.book = book
         self.tracks: dict[tuple[str, str], Track] = {}
         self.newest: dict[str, int] = {}  # by workflow
+        self.floors: dict[str, int] = {}  # by workflow, for policies not yet met too
         self.fate = ""  # of the last event: unwatched, late, duplicate or counted
 
     def feed(self, event: Event) -> list[dict[str, Any]]:
@@ -83,6 +84,7 @@ class Reference:
             self.fate = "unwatched"
             return []
         track = self.tracks.setdefault((event.workflow, policy.name), Track(policy))
+        track.floor = max(track.floor, self.floors.get(event.workflow, track.floor))
         t, longest = micros(event.ts), policy.longest_window_s * SECOND
         newest = max(t, self.newest.get(event.workflow, t))
         copies = [abs(t - micros(copy.ts)) for copy in track.by_id[event.event_id]]
@@ -103,6 +105,7 @@ class Reference:
 
     def forgive(self, workflow: str, until: int) -> None:
         """Start afresh after this time."""
+        self.floors[workflow] = max(until, self.floors.get(workflow, until))
         for (name, _), track in self.tracks.items():
             if name == workflow:
                 track.floor = max(track.floor, until)
