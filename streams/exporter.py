@@ -195,7 +195,8 @@ class Exporter:
             if workflow in self._labels:
                 state = line.standings.of(workflow).state
                 self.set("andon_breaker_state", _STATES[state], workflow=workflow)
-                self.add("andon_leaked_actions_total", 0, workflow=workflow)
+                for counter in ("andon_leaked_actions_total", "andon_acks_total"):
+                    self.add(counter, 0, workflow=workflow)
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:

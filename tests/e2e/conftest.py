@@ -12,6 +12,7 @@ import yaml
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
+from tests.dashboards.plant import RULES as PLANT_RULES
 from tests.e2e.harness import Kafka, Monitor
 from tests.streams.receiving import SECRET, Hook
 
@@ -34,6 +35,11 @@ POLICIES: list[dict[str, Any]] = [
         "match": {"workflow": "waits-*"},
         "rules": [MONEY],
         "recover": {"after": "10m", "trial": {"permits": 2, "pass": 2}, "then": "closed"},
+    },
+    {
+        "name": "facts",
+        "match": {"workflow": "facts-*"},
+        "rules": PLANT_RULES,
     },
     {
         "name": "people",
@@ -81,6 +87,6 @@ def monitor(
     ]
     receivers.write_text(yaml.safe_dump({"receivers": entries, "default": ["terminal"]}))
     options = ("--receivers", str(receivers))
-    with Monitor(kafka, folder, POLICIES, *options, HOOK_SECRET=SECRET) as monitor:
+    with Monitor(kafka.address, folder, POLICIES, *options, HOOK_SECRET=SECRET) as monitor:
         yield monitor
         assert monitor.stop() == 0, monitor.log.read_text()

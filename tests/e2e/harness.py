@@ -111,7 +111,7 @@ class Monitor:
 
     def __init__(
         self,
-        kafka: Kafka,
+        address: str,
         folder: Path,
         policies: list[dict[str, Any]],
         *options: str,
@@ -120,13 +120,13 @@ class Monitor:
         **environment: str,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.kafka, self.group = kafka, group
+        self.group = group
         self.log = folder / f"{name}.log"
         policy = folder / "policy.yaml"
         policy.write_text(yaml.safe_dump({"version": 1, "policies": policies}))
         self._command = [ANDON, "monitor", "--policy", str(policy), "--metrics-port", "0", *options]
         self._env = environment | {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.address,
+            "KAFKA_BOOTSTRAP_SERVERS": address,
             "ANDON_DATA_DIR": str(folder),
             "ANDON_GROUP": group,
             "PYTHONUNBUFFERED": "1",
@@ -178,10 +178,10 @@ class Monitor:
         text = httpx.get(self.metrics_url).text
         return set(re.findall(r'^andon_lag_records{partition="(\d+)"}', text, re.MULTILINE))
 
-    def catch_up(self) -> None:
+    def catch_up(self, kafka: Kafka) -> None:
         """Wait until every event is judged, all that follows is written and the offset kept."""
-        ends = self.kafka.ends()
-        until(lambda: self.said and self.kafka.committed(self.group) == ends, "the monitor")
+        ends = kafka.ends()
+        until(lambda: self.said and kafka.committed(self.group) == ends, "the monitor")
 
     def __enter__(self) -> Monitor:
         return self.start()
@@ -218,14 +218,21 @@ def status_of(kafka: Kafka, workflow: str) -> dict[str, Any]:
 
 
 class Automation:
-    """A guarded automation in another process that refunds as often as it is told to."""
+    """A guarded automation in another process that refunds as often as it is told to.
+
+    `metrics` is the address (host:port) where Prometheus finds its guard's metrics.
+    """
 
     SOURCE = """
 import sys
+from prometheus_client import start_http_server
 from andon import BreakerOpen, Guard
+from andon.guard.exporter import export
 guard = Guard(automation="refund-bot")
+export(guard)
 assert guard.ready(30)
-print("ready", flush=True)
+server, _ = start_http_server(0, "127.0.0.1")
+print(f"127.0.0.1:{server.server_port}", flush=True)
 for line in sys.stdin:
     try:
         with guard.attempt("transact", "refund.create", value=float(line), currency="USD"):
@@ -259,7 +266,7 @@ guard.close()
         return self._process.stdout.readline().strip()
 
     def __enter__(self) -> Automation:
-        assert self._answer() == "ready"
+        self.metrics = self._answer()
         return self
 
     def __exit__(

@@ -72,7 +72,7 @@ def test_bad_records_are_kept_whole_and_the_good_ones_around_them_count(
         log.append((key, raw(content, workflow)))
         log.append((key, line(f"good-{place}", place, workflow=workflow)))
     kafka.produce(log)
-    monitor.catch_up()
+    monitor.catch_up(kafka)
 
     source = [record for record in kafka.read(EVENTS) if record.key == key]
     letters = [record for record in kafka.read(DEAD_LETTERS) if record.key == key]
@@ -114,7 +114,7 @@ def raw(content: Any, workflow: str) -> bytes | None:
 def test_the_key_stays_as_it_was(kafka: Kafka, monitor: Monitor, key: bytes | None) -> None:
     value = f"no event under {key!r}".encode()
     kafka.produce([(key, value)])
-    monitor.catch_up()
+    monitor.catch_up(kafka)
     (letter,) = [record for record in kafka.read(DEAD_LETTERS) if record.value == value]
     assert letter.key == key
 
@@ -135,7 +135,7 @@ def test_cloudevents_are_read(kafka: Kafka, monitor: Monitor, unique: Unique) ->
         [(key, value) for value in events[10:]],
         headers=[(name, value.encode()) for name, value in binary.items()],
     )
-    monitor.catch_up()
+    monitor.catch_up(kafka)
     assert len(kafka.read(DEAD_LETTERS)) == letters
     (trip,) = kafka.commands(workflow)
     assert trip.reason.event_ids[0] == f"{workflow}-19"

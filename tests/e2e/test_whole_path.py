@@ -32,7 +32,7 @@ def test_an_automation_is_stopped_put_on_trial_and_let_run(
         until(lambda: len(kafka.acks(workflow)) == 3, "the ack of the end of the trial")
         assert [automation.refund(1) for _ in range(10)] == ["done"] * 10
 
-    monitor.catch_up()
+    monitor.catch_up(kafka)
     trip, trial, end = kafka.commands(workflow)
     assert [each.state for each in (trip, trial, end)] == [
         State.OPEN,
@@ -87,7 +87,7 @@ def test_a_pause_ends_by_itself_when_the_events_say_so(
         )
         for at, value in refunds
     )
-    monitor.catch_up()
+    monitor.catch_up(kafka)
     moves = kafka.commands(workflow)
     assert [(each.state, each.reason.rule or each.reason.text) for each in moves] == [
         (State.OPEN, "money"),
