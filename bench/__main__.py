@@ -1,4 +1,4 @@
-"""`python -m bench`: measures, prints a table, and writes build/bench.json."""
+"""`python -m bench`: measures, writes build/bench.json, and the README's table from it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 from andon.topics import EVENTS
 from bench.events import fill
 from bench.monitor import events_per_s, monitor
+from bench.readme import write_readme
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
@@ -72,6 +73,7 @@ def _write(runs: dict[str, list[float]]) -> None:
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
+    write_readme(result)
 
 
 if __name__ == "__main__":
