@@ -38,6 +38,7 @@ def monitor(
     """
     from andon.policy_file import load_policies
     from streams.app import run
+    from streams.cautions import cautions
     from streams.routes import load_routes
     from streams.settings import load_settings
 
@@ -55,6 +56,8 @@ def monitor(
     except AndonError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+    for line in cautions(book, settings):
+        typer.echo(f"andon monitor: caution: {line}", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker has its own
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(book, settings, routes, _tell)
