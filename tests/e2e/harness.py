@@ -37,6 +37,7 @@ class Kafka:
         self.address = address
         self._producer = KafkaProducer(bootstrap_servers=address, linger_ms=5)
         self._consumer = KafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+        self._groups: dict[str, Any] = {}
 
     def produce(self, records: Iterable[Record], headers: Sequence[tuple[str, bytes]] = ()) -> None:
         """Write to the event topic; returns when the broker has them."""
@@ -86,17 +87,16 @@ class Kafka:
 
     def committed(self, group: str) -> dict[int, int]:
         """How far a group has come in each partition of the event topic."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.address, group_id=group, enable_auto_commit=False
-        )
-        try:
-            return {at.partition: consumer.committed(at) or 0 for at in self._partitions(EVENTS)}
-        finally:
-            consumer.close()
+        if group not in self._groups:
+            self._groups[group] = KafkaConsumer(
+                bootstrap_servers=self.address, group_id=group, enable_auto_commit=False
+            )
+        consumer = self._groups[group]
+        return {at.partition: consumer.committed(at) or 0 for at in self._partitions(EVENTS)}
 
     def close(self) -> None:
-        self._producer.close()
-        self._consumer.close()
+        for client in (self._producer, self._consumer, *self._groups.values()):
+            client.close()
 
     def _of(self, topic: str, workflow: str) -> list[bytes]:
         return [record.value for record in self.read(topic) if record.key == workflow.encode()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from andon import State
+from andon.commands import Alert
 from tests.andon.streaming import until
 from tests.e2e.harness import Automation, Kafka, Monitor, Unique, andon, status_of
 from tests.eventlog import line
@@ -69,7 +70,7 @@ def test_an_automation_is_stopped_put_on_trial_and_let_run(
     assert status_of(kafka, workflow)["label"] == "Running"
 
 
-def of(hook: Hook, workflow: str) -> list[object]:
+def of(hook: Hook, workflow: str) -> list[Alert]:
     """The alerts that the server took for this workflow, once their signatures are found right."""
     return [taken.alert for taken in hook.taken if taken.alert.workflow == workflow]
 
@@ -78,7 +79,16 @@ def test_a_pause_ends_by_itself_when_the_events_say_so(
     kafka: Kafka, monitor: Monitor, unique: Unique
 ) -> None:
     workflow = unique("waits")
-    refunds = [(0, 99), (10, 1), (609, 5), (610, 5), (611, 5), (612, 5), (613, 84), (614, 1)]
+    refunds: list[tuple[float, int]] = [
+        (0, 99),
+        (10, 1),
+        (609, 5),
+        (610, 5),
+        (611, 5),
+        (612, 5),
+        (613, 84),
+        (614, 1),
+    ]
     refunds += [(1213.9, 1), (1214, 1)]
     kafka.produce(
         (
