@@ -155,7 +155,7 @@ def test_the_dashboard_shows_a_running_monitor_and_guard(
             andon(kafka, "reset", workflow, "--reason", "it is fine", "--now")
             stands(State.CLOSED)
             values = {
-                "$__rate_interval": "2s",
+                "$__rate_interval": "15s",
                 "$__range": "1m",
                 "$job": ".*",
                 "$instance": ".*",

@@ -21,9 +21,12 @@ from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS
 from detectors.plan import compile_book
 from streams import control
 from streams.batch import Batch
+from streams.broker import EmbeddedBroker
 from streams.commands_log import open_log
 from streams.exporter import Exporter
 from streams.monitor import Monitor
+from streams.settings import Settings
+from streams.topics import apply
 from tests.eventlog import START, book, line
 from tests.wild import MODELS, RECOVER, RULES, Written, a_wild_log, once, uninterrupted
 
@@ -229,8 +232,13 @@ def test_actions_that_a_reset_allowed_count_for_its_trial(broker: str, unique: U
     assert [a.kind for _, a in once(bench.written, AUDIT)[workflow]].count("leak") == 0
 
 
-def test_a_person_who_was_first_holds(broker: str, unique: Unique) -> None:
-    """A trip by hand and one by a rule, at the same time: the log has the one by hand first."""
+def test_a_person_who_was_first_holds(own_broker: EmbeddedBroker, unique: Unique) -> None:
+    """A trip by hand and one by a rule, at the same time: the log has the one by hand first.
+
+    Where any workflow is paused the monitor would hear the person in time.
+    """
+    broker = own_broker.bootstrap_servers
+    apply(broker, Settings(bootstrap_servers=broker))
     bench = Bench(broker, unique("events"))
     workflow = unique("refunds")
     bench.log = [now_line(str(n), workflow, -30 + n) for n in range(2)]
