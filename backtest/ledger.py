@@ -62,7 +62,7 @@ class Ledger:
 
     def add(self, taken: Taken) -> None:
         """Enter one judged batch."""
-        columns, fates, effects = taken
+        columns, fates, effects, _ = taken
         self._count_fates(taken)
         ran = ((columns.batch["flags"] & _DONE) == _DONE) & (columns.kind == WATCHED)
         for index in np.flatnonzero(ran & (fates != DUPLICATE)):

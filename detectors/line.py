@@ -20,7 +20,7 @@ from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
 from detectors.times import micros
-from detectors.windows import Edge, Windows
+from detectors.windows import READING, Edge, Windows
 
 Paused = Literal["leaks", "blocked", "runs"]
 
@@ -31,18 +31,22 @@ class Taken(NamedTuple):
     columns: Columns
     fates: NDArray[np.int8]  # one of loop.COUNTED, LATE, DUPLICATE, BLOCKED an event
     effects: Effects
+    readings: NDArray[np.void]  # windows.READING; none where a line does not read out
 
 
 class Line:
     """One partition's events, from bytes to decisions."""
 
-    def __init__(self, compiled: Compiled, paused: Paused = "leaks") -> None:
+    def __init__(
+        self, compiled: Compiled, paused: Paused = "leaks", *, read_out: bool = False
+    ) -> None:
         """`paused` says what an event of a paused workflow means.
 
         "leaks": it was executed all the same (live). "blocked": it would not have been executed
         (simulation). "runs": nothing is ever paused (detections only).
+        `read_out` keeps what every rule measures at every event, for those who study a log.
         """
-        self.windows = Windows(compiled)
+        self.windows = Windows(compiled, read_out=read_out)
         self.standings = Standings(compiled.book)
         self._compiled = compiled
         self._decoder = Decoder(compiled, self.windows)
@@ -52,13 +56,14 @@ class Line:
     def take(self, records: Records) -> Taken:
         """Judge records in log order. Where the log was cut into batches changes nothing."""
         columns = self._decoder.read(records)
-        taken = Taken(columns, np.zeros(len(columns.events), np.int8), Effects.none())
+        fates, none = np.zeros(len(columns.events), np.int8), np.zeros(0, READING)
+        taken = Taken(columns, fates, Effects.none(), none)
         taken.effects.rejected.extend(columns.rejected)
         self._recent.add(columns.batch["key"], [event.event_id for event in columns.events])
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
-        return taken
+        return taken._replace(readings=self.windows.readings())
 
     def replay(self, records: Records) -> None:
         """Let records pass through the windows again; what followed from them was done before."""
@@ -90,7 +95,7 @@ class Line:
 
     def _stretch(self, taken: Taken, start: int) -> int:
         """Judge events up to the next one that moves a breaker; the index after it."""
-        columns, fates, effects = taken
+        columns, fates, effects, _ = taken
         due = self.standings.next_due(columns, start)
         if due == start:
             self.standings.wake(columns, start, effects)

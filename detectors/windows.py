@@ -41,6 +41,19 @@ FOUND = np.dtype(
 )
 
 
+READING = np.dtype(
+    [
+        ("event", np.int64),  # index in the batch
+        ("rule", np.int64),  # index in the plan
+        ("events", np.int64),  # below the line; of fewer than `min` no rate is told
+        ("rate", np.float64),
+        ("bound", np.float64),
+    ],
+    align=True,
+)
+"""What a rule measured at an event that it counts."""
+
+
 class Edge(NamedTuple):
     """A rule crossed its bound at an event, and had not at the one that it counted before."""
 
@@ -55,17 +68,19 @@ class Edge(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where the compiled loop writes rising edges; `used` says how many."""
+    """Where the compiled loop writes; `used` says how many edges, and how many readings."""
 
     used: NDArray[np.int64]
     edges: NDArray[np.void]
     keys: NDArray[np.uint64]
+    readings: NDArray[np.void]  # as many as edges, or none where nobody reads them
 
 
 class Windows:
     """Holds the state of one partition and runs the compiled loop over it."""
 
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: Compiled, *, read_out: bool = False) -> None:
+        """`read_out` keeps what every rule measures at every event, until `readings` takes it."""
         self.plan = compiled.plan
         self.streams: dict[tuple[str, int], int] = {}
         self._workflows: dict[str, int] = {}
@@ -78,12 +93,14 @@ class Windows:
             windows=int(windows.max()),
             by_evidence=bool(self.plan.rules["by_evidence"].any()),
         )
-        room = max(256, int(policies["rules"].max()))
+        room = max(8192 if read_out else 256, int(policies["rules"].max()))
         self._found = Found(
-            np.zeros(1, np.int64),
+            np.zeros(2, np.int64),
             np.zeros(room, FOUND),
             np.zeros((room, loop.EVIDENCE_MAX), np.uint64),
+            np.zeros(room if read_out else 0, READING),
         )
+        self._readings: list[NDArray[np.void]] = []
 
     def stream(self, workflow: str, policy: int) -> int:
         """The number of a workflow's stream under a policy; NONE where the policy has no rules."""
@@ -136,12 +153,19 @@ class Windows:
         self._room_for(end - start)
         edges: list[Edge] = []
         while start < end and not (stop and edges):
-            self._found.used[0] = 0
+            self._found.used[:] = 0
             start = loop.take(
                 self.plan, self.state, events, groups, start, end, stop, fates, self._found
             )
             edges += self._edges()
+            if self._found.readings.size:
+                self._readings.append(self._found.readings[: self._found.used[1]].copy())
         return start, edges
+
+    def readings(self) -> NDArray[np.void]:
+        """READINGs since they were last asked for, in order; none unless `read_out`."""
+        taken, self._readings = self._readings, []
+        return np.concatenate(taken) if taken else np.zeros(0, READING)
 
     def forgive(self, workflow: str, until_us: int) -> None:
         """Let only later events of the workflow count: a person has let it run again."""

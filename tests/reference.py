@@ -140,13 +140,9 @@ def held_from(track: Track) -> float:
 def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]:
     """The rule at this event, if the rule counts it: its rising edge or nothing."""
     group = counted_in(track, rule, event)
-    t = micros(event.ts)
-    if group is None or t <= track.floor:
+    if group is None or micros(event.ts) <= track.floor:
         return
-    rows, oldest = track.rows[rule.name, group], max(t - rule.over * SECOND, track.floor)
-    start = bisect_right(rows, oldest, key=lambda row: row.t)
-    end = bisect_right(rows, t, key=lambda row: row.t)
-    observed, events, enough = measure(track, rule, rows[start:end])
+    observed, events, enough = measure(track, rule, window_of(track, rule, group, event))
     over = observed > rule.above if rule.above is not None else observed >= rule.bound
     crossed, told = enough and over, Told(observed, events, rule.over)
     before = (rule.name, group) in track.crossed
@@ -171,6 +167,14 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
             "window_s": told.window_s,
             "mode": track.policy.mode,
         }
+
+
+def window_of(track: Track, rule: Rule, group: Group, event: Event) -> list[Row]:
+    """What the rule counts in the window that ends with the event."""
+    t, rows = micros(event.ts), track.rows[rule.name, group]
+    oldest = max(t - rule.over * SECOND, track.floor)
+    start = bisect_right(rows, oldest, key=lambda row: row.t)
+    return rows[start : bisect_right(rows, t, key=lambda row: row.t)]
 
 
 def weigh(track: Track, rule: Rule, group: Group, event: Event) -> tuple[bool, Told]:

@@ -70,6 +70,17 @@ def judge(plan, state, stream, rule, slot, row, i, found):
 
 
 @compiled
+def read_out(plan, state, stream, rule, slot, row, i, found):
+    """Write down the rate of the window that a rule is judged by, or that its evidence fills."""
+    above, below, events = measure(plan, state, stream, rule, slot, row)
+    n = found.used[1]
+    found.used[1] += 1
+    found.readings[n].event, found.readings[n].rule, found.readings[n].events = i, rule, events
+    found.readings[n].rate = observed(plan, rule, above, below, events)[0]
+    found.readings[n].bound = plan.rules[rule].bound
+
+
+@compiled
 def judge_all(plan, state, stream, row, undone, i, found):
     """Measure every rule that counts the event, or that counts the action which it undoes."""
     policy = state.streams[stream].policy
@@ -86,6 +97,8 @@ def judge_all(plan, state, stream, row, undone, i, found):
                 at = row
         if at != NONE:
             slot = slot_at(plan, state, stream, rule, at)
+            if found.readings.size:
+                read_out(plan, state, stream, rule, slot, row, i, found)
             judge(plan, state, stream, rule, slot, row, i, found)
 
 
@@ -100,7 +113,7 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         if stream == NONE:
             continue
         policy = state.streams[stream].policy
-        if found.used[0] + plan.policies[policy].rules > found.edges.size:
+        if max(found.used[0], found.used[1]) + plan.policies[policy].rules > found.edges.size:
             return i
         workflow = state.streams[stream].workflow
         time, longest = batch[i].time, plan.policies[policy].longest_us
