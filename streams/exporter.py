@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from time import monotonic, time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from andon.breaker import State
@@ -42,6 +42,7 @@ class Exporter:
         self._labels: dict[str, int] = {OTHER: 0}
         self._acked: dict[tuple[str, str], int] = {}
         self._gauges_at = 0.0
+        self._children: dict[tuple[Any, ...], Any] = {}
         self._shown: set[tuple[str, tuple[str, ...]]] = set()
         # What increase() is asked of starts at 0: a series that begins at 1 has not risen.
         for fate in FATES:
@@ -53,7 +54,7 @@ class Exporter:
         """Count a judged batch."""
         effects = taken.effects
         self._count_fates(taken)
-        self._count_actions(taken, self._labels_of_streams(line))
+        self._count_actions(taken, line)
         for rejected in effects.rejected:
             self.add("andon_dead_letters_total", field=rejected.error.field.split(".")[0])
         for detection in effects.detections:
@@ -100,6 +101,7 @@ class Exporter:
             self._show_breakers(line)
         for name, values in before - self._shown:  # of partitions that another worker has now
             self._metrics[name].remove(*values)
+            self._children.clear()
 
     def acked(self, acks: Mapping[str, Mapping[str, Ack]], *, count: bool = True) -> None:
         """Count acknowledgements that are new, or only take note of those that are not."""
@@ -115,26 +117,37 @@ class Exporter:
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Increase a counter of the table."""
-        metric = self._metrics[name]
-        (metric.labels(**labels) if labels else metric).inc(amount)
+        self._child(name, labels).inc(amount)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge of the table."""
-        metric = self._metrics[name]
-        if not labels:
-            metric.set(value)
-            return
-        metric.labels(**labels).set(value)
-        self._shown.add((name, tuple(labels[label] for label in metric._labelnames)))
+        self._child(name, labels).set(value)
+        if labels:
+            names = self._metrics[name]._labelnames
+            self._shown.add((name, tuple(labels[label] for label in names)))
+
+    def _child(self, name: str, labels: Mapping[str, str]) -> Any:
+        key = (name, *labels.items())
+        if key not in self._children:  # prometheus_client takes 3 us to find it
+            metric = self._metrics[name]
+            self._children[key] = metric.labels(**labels) if labels else metric
+        return self._children[key]
 
     def _label(self, workflow: str) -> str:
         if workflow not in self._labels and len(self._labels) <= WORKFLOWS_MAX:
             self._labels[workflow] = len(self._labels)
         return workflow if workflow in self._labels else OTHER
 
-    def _labels_of_streams(self, line: Line) -> NDArray[np.int64]:
-        numbers = [self._labels[self._label(name)] for name, _ in line.windows.streams]
-        return np.array(numbers, np.int64)
+    def _labelled(self, line: Line) -> Iterator[tuple[str, int, int]]:
+        """The streams with a label of their own: workflow, policy and number of each."""
+        streams = line.windows.streams
+        for workflow, _ in streams:
+            if len(self._labels) > WORKFLOWS_MAX:
+                break
+            self._label(workflow)
+        for workflow, place in product(self._labels, range(len(self._policies))):
+            if (number := streams.get((workflow, place))) is not None:
+                yield workflow, place, number
 
     def _count_fates(self, taken: Taken) -> None:
         kinds, fates = taken.columns.kind, taken.fates
@@ -152,7 +165,10 @@ class Exporter:
         }.items():
             self.add("andon_events_total", count, fate=fate)
 
-    def _count_actions(self, taken: Taken, labels: NDArray[np.int64]) -> None:
+    def _count_actions(self, taken: Taken, line: Line) -> None:
+        labels = np.zeros(len(line.windows.streams), np.int64)  # 0 is `other`
+        for workflow, _, number in self._labelled(line):
+            labels[number] = self._labels[workflow]
         batch = taken.columns.batch
         ours = (batch["stream"] >= 0) & (taken.fates == COUNTED)
         ours &= (batch["flags"] & AUTOMATION) > 0
@@ -172,31 +188,23 @@ class Exporter:
                     self.add("andon_money_total", money, workflow=names[label], currency=code)
 
     def _show_rules(self, line: Line) -> None:
-        for workflow, place in line.windows.streams:
-            if workflow not in self._labels:
-                continue
+        labelled = list(self._labelled(line))
+        current = line.windows.current([number for _, _, number in labelled])
+        for (workflow, place, _), rates in zip(labelled, current, strict=True):
             policy = self._policies[place]
-            current = line.windows.current(workflow, place)
-            for rule, observed in zip(policy.rules, current, strict=True):
-                labels = {
-                    "workflow": workflow,
-                    "policy": policy.name,
-                    "rule": rule.name,
-                    "rate": rule.rate.value,
-                }
-                self.set("andon_rule_observed", observed, **labels)
-                self.set("andon_rule_bound", rule.bound, **labels)
-                del labels["rate"]
+            for rule, observed in zip(policy.rules, rates, strict=True):
+                labels = {"workflow": workflow, "policy": policy.name, "rule": rule.name}
+                self.set("andon_rule_observed", observed, rate=rule.rate.value, **labels)
+                self.set("andon_rule_bound", rule.bound, rate=rule.rate.value, **labels)
                 self.add("andon_trips_total", 0, **labels)
                 self.add("andon_detections_total", 0, mode=policy.mode, **labels)
 
     def _show_breakers(self, line: Line) -> None:
-        for workflow, _ in line.windows.streams:
-            if workflow in self._labels:
-                state = line.standings.of(workflow).state
-                self.set("andon_breaker_state", _STATES[state], workflow=workflow)
-                for counter in ("andon_leaked_actions_total", "andon_acks_total"):
-                    self.add(counter, 0, workflow=workflow)
+        for workflow, _, _ in self._labelled(line):
+            state = line.standings.of(workflow).state
+            self.set("andon_breaker_state", _STATES[state], workflow=workflow)
+            for counter in ("andon_leaked_actions_total", "andon_acks_total"):
+                self.add(counter, 0, workflow=workflow)
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:

@@ -6,7 +6,7 @@ from detectors.flags import REVERSES
 from detectors.kernel import compiled
 from detectors.kernel.evidence import begin_afresh
 from detectors.kernel.hashing import find, mixed, remove
-from detectors.kernel.sums import is_above, is_below
+from detectors.kernel.sums import is_above, is_below, observed
 from detectors.state import FREE_SLOT, GROUPS, NONE, SLOTS
 
 
@@ -71,3 +71,19 @@ def forget_group(state, slot):
     state.slots[slot].holders = state.counters[FREE_SLOT]
     state.counters[FREE_SLOT] = slot
     state.counters[GROUPS] -= 1
+
+
+@compiled
+def newest_rates(plan, state, rates):
+    """Write the rate of each stream's newest window at its own slot; of groups the largest."""
+    for slot in range(rates.size):
+        sums = state.slots[slot]
+        if sums.owner == NONE:
+            continue
+        own = state.streams[sums.owner].first_slot
+        first = plan.policies[state.streams[sums.owner].policy].first_rule
+        rule = first + slot - own if sums.rule == NONE else sums.rule
+        above, below = sums.above + sums.above_rest, sums.below + sums.below_rest
+        rate, _ = observed(plan, rule, above, below, sums.events)
+        rates[own + rule - first] = max(rates[own + rule - first], rate)
+    return rates

@@ -42,7 +42,8 @@ def test_current_rates_are_those_of_the_newest_window_and_of_the_largest_group()
         event(3, 102, "b", "error"),
         event(4, 103, "b"),
     )
-    assert made.windows.current("w", 0) == pytest.approx([1 / 4, 0, 30.75, 2, 1 / 2])
+    (rates,) = made.windows.current([made.windows.streams["w", 0]])
+    assert rates == pytest.approx([1 / 4, 0, 30.75, 2, 1 / 2])
 
 
 def test_what_no_window_can_reach_is_forgotten() -> None:

@@ -1,0 +1,74 @@
+"""What a scrape shows of a line's workflows, however many there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detectors.columns import Records
+from detectors.line import Line
+from detectors.plan import compile_book
+from streams import exporter
+from streams.exporter import OTHER, WORKFLOWS_MAX, Exporter
+from tests.eventlog import book, line
+
+BOOK = book(
+    {"rate": "value", "over": "1h", "at_least": 1000, "currency": "USD"},
+    {"rate": "volume", "over": "1h", "at_least": 1000, "per": "target"},
+)
+SURPLUS = 7
+WORKFLOWS = [f"w{n}" for n in range(WORKFLOWS_MAX + SURPLUS)]
+
+
+@pytest.fixture(autouse=True)
+def _gauges_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "GAUGES_EVERY_S", 0)
+
+
+def shown(made: Exporter, name: str, **labels: str) -> float | None:
+    return made.registry.get_sample_value(name, labels)
+
+
+def took(made: Exporter, records: list[bytes]) -> Line:
+    judge = Line(compile_book(BOOK))
+    made.took(judge.take(Records(records)), judge)
+    made.show([judge], {0: 3})
+    return judge
+
+
+def event(workflow: str, number: int, **fields: Any) -> bytes:
+    money = {"value": 10.25, "currency": "USD", "target": "t"}
+    return line(f"{workflow}-{number}", number, workflow=workflow, **money | fields)
+
+
+def test_workflows_beyond_the_cap_are_counted_together() -> None:
+    made = Exporter(BOOK)
+    took(made, [event(workflow, number) for number in range(2) for workflow in WORKFLOWS])
+    rule = {"policy": "only", "rule": "rule-0", "rate": "value"}
+    for workflow, times in {"w0": 1, WORKFLOWS[WORKFLOWS_MAX - 1]: 1, OTHER: SURPLUS}.items():
+        counted = shown(made, "andon_actions_total", workflow=workflow, outcome="success")
+        assert counted == 2 * times
+        assert shown(made, "andon_money_total", workflow=workflow, currency="USD") == 20.5 * times
+        observed = shown(made, "andon_rule_observed", workflow=workflow, **rule)
+        assert observed == (None if workflow == OTHER else 20.5)
+    assert shown(made, "andon_actions_total", workflow=WORKFLOWS[-1], outcome="success") is None
+
+
+def test_of_groups_the_largest_is_shown() -> None:
+    made = Exporter(BOOK)
+    took(made, [event("w", number, target=target) for number, target in enumerate("abbbcc")])
+    rule = {"workflow": "w", "policy": "only", "rule": "rule-1", "rate": "volume"}
+    assert shown(made, "andon_rule_observed", **rule) == 3
+    assert shown(made, "andon_rule_bound", **rule) == 1000
+
+
+def test_gauges_go_with_their_partition_and_come_back_with_it() -> None:
+    made = Exporter(BOOK)
+    judge = took(made, [event("w", 0)])
+    made.show([], {})
+    assert shown(made, "andon_breaker_state", workflow="w") is None
+    assert shown(made, "andon_lag_records", partition="0") is None
+    made.show([judge], {0: 5})
+    assert shown(made, "andon_breaker_state", workflow="w") == 0
+    assert shown(made, "andon_lag_records", partition="0") == 5
