@@ -140,14 +140,15 @@ async def open_log(bootstrap_servers: str, *topics: str) -> AsyncIterator[Comman
 
 
 async def _assign(consumer: Any, topics: tuple[str, ...]) -> None:
-    known = await consumer.topics()
-    if missing := [topic for topic in topics if topic not in known]:
+    # Apache Kafka tells the consumer itself only of topics that it has subscribed to.
+    cluster = await consumer._client.fetch_all_metadata()
+    if missing := [topic for topic in topics if topic not in cluster.topics()]:
         raise BrokerError(f"the broker has no topic {', '.join(missing)}: run `andon topics apply`")
     consumer.assign(
         [
             TopicPartition(topic, partition)
             for topic in topics
-            for partition in consumer.partitions_for_topic(topic)
+            for partition in cluster.partitions_for_topic(topic)
         ]
     )
     await consumer.seek_to_beginning()
