@@ -4,13 +4,17 @@ BIN := .venv/bin
 READY := .venv/.ready
 COMPILED := .venv/.compiled
 
-.PHONY: demo test lint bench study score lock clean
+.PHONY: demo test test-kafka lint bench study score lock lock-kafka clean
 
 demo: $(COMPILED)
 	$(BIN)/andon demo
 
 test: $(COMPILED)
 	$(BIN)/python -m pytest
+
+# Whatever needs a broker, over Apache Kafka; needs Java 17, and Maven Central on the first call.
+test-kafka: $(COMPILED)
+	$(BIN)/python -m pytest -m broker --broker apache
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -36,6 +40,15 @@ lock: $(BIN)/uv
 	$(COMPILE) --group pyproject.toml:setup -o requirements/setup.lock
 	$(COMPILE) pyproject.toml --extra server --group build -o requirements/server.lock
 	$(COMPILE) pyproject.toml --all-extras --group dev -c requirements/server.lock -o requirements/dev.lock
+
+# Writes the pins of Apache Kafka's jars anew after a change of tests/apache_kafka/pom.xml; needs Maven.
+lock-kafka: KAFKA_JARS = build/maven
+lock-kafka:
+	rm -rf $(KAFKA_JARS)
+	mvn -q -B -f tests/apache_kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+	  -Dmdep.useRepositoryLayout=true -DoutputDirectory=$(CURDIR)/$(KAFKA_JARS)
+	cd $(KAFKA_JARS) && find * -name '*.jar' | LC_ALL=C sort | xargs sha256sum \
+	  > $(CURDIR)/tests/apache_kafka/jars.sha256
 
 # The detectors' inner loop, compiled ahead of everything that would otherwise wait for it.
 $(COMPILED): $(READY) $(wildcard detectors/*.py detectors/*/*.py)

@@ -164,11 +164,16 @@ class EmbeddedBroker:
         """Whether the broker has said where it listens, and answers there."""
         text = self._log()
         pid = re.search(r"^pid (\d+)$", text, re.MULTILINE)
-        port = re.search(rf"^ +kafka +{re.escape(HOST)}:(\d+)$", text, re.MULTILINE)
+        port = self._port_in(text)
         if pid is None or port is None:
             return False
-        self.pid, self.port = int(pid[1]), int(port[1])
+        self.pid, self.port = int(pid[1]), port
         return answers(HOST, self.port)
+
+    def _port_in(self, text: str) -> int | None:
+        """The port that the broker has printed that it listens on."""
+        port = re.search(rf"^ +kafka +{re.escape(HOST)}:(\d+)$", text, re.MULTILINE)
+        return int(port[1]) if port else None
 
     def _log(self) -> str:
         """What the broker printed since its last start."""

@@ -12,12 +12,45 @@ import pytest
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
+from tests.apache_kafka.broker import ApacheKafka, class_path
+from tests.apache_kafka.jars import UnavailableError
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+BROKERS = {"embedded": EmbeddedBroker, "apache": ApacheKafka}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--broker", choices=list(BROKERS), default="embedded", help="what tests marked `broker` run"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--broker") == "apache":
+        try:
+            class_path()
+        except UnavailableError as error:
+            raise pytest.UsageError(f"Apache Kafka cannot be run here: {error}") from None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "broker_class" in getattr(item, "fixturenames", ()):
+            item.add_marker("broker")
+
+
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def broker_class(pytestconfig: pytest.Config) -> type[EmbeddedBroker]:
+    """What `--broker` names. Whoever asks for it bears the mark `broker`."""
+    return BROKERS[pytestconfig.getoption("--broker")]
+
+
+@pytest.fixture(scope="session")
+def broker(
+    broker_class: type[EmbeddedBroker], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Address of a broker with Andon's topics: yours from KAFKA_BOOTSTRAP_SERVERS, or our own.
 
     All tests share it, so name what you write with `unique`.
@@ -26,16 +59,16 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         apply(address, Settings())
         yield address
         return
-    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as embedded:
-        apply(embedded.bootstrap_servers, Settings())
-        yield embedded.bootstrap_servers
+    with broker_class(tmp_path_factory.mktemp("broker")) as own:
+        apply(own.bootstrap_servers, Settings())
+        yield own.bootstrap_servers
 
 
 @pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    """An embedded broker for this test alone, without topics: to stop, kill or fill as it likes."""
-    with EmbeddedBroker(tmp_path / "broker") as embedded:
-        yield embedded
+def own_broker(broker_class: type[EmbeddedBroker], tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """A broker for this test alone, without topics: to stop, kill or fill as it likes."""
+    with broker_class(tmp_path / "broker") as own:
+        yield own
 
 
 @pytest.fixture

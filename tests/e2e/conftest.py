@@ -51,13 +51,15 @@ POLICIES: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="package")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(
+    broker_class: type[EmbeddedBroker], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kafka]:
     """A broker with topics that these tests alone write to, or yours."""
     if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield from _topics(address)
         return
-    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as embedded:
-        yield from _topics(embedded.bootstrap_servers)
+    with broker_class(tmp_path_factory.mktemp("broker")) as own:
+        yield from _topics(own.bootstrap_servers)
 
 
 def _topics(address: str) -> Iterator[Kafka]:

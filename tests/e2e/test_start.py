@@ -39,8 +39,10 @@ def test_a_file_that_cannot_be_used_is_told_with_its_line(
     assert "Traceback" not in told
 
 
-def test_it_waits_for_the_broker_and_its_topics(tmp_path: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "broker")
+def test_it_waits_for_the_broker_and_its_topics(
+    broker_class: type[EmbeddedBroker], tmp_path: Path
+) -> None:
+    broker = broker_class(tmp_path / "broker")
     with broker:  # its port is kept
         address = broker.bootstrap_servers
     policy = {"name": "only", "rules": [MONEY]}
