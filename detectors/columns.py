@@ -79,12 +79,21 @@ class Decoder:
 
     def __init__(self, compiled: Compiled, windows: Windows) -> None:
         self._policies = compiled.policies
-        self._columns = windows.columns
+        self._windows = windows
         self._profiles = Profiles(compiled, windows)
+
+    @property
+    def currencies(self) -> list[str]:
+        """What the windows' currency numbers stand for."""
+        return self._profiles.currencies
+
+    def know_currencies(self, codes: list[str]) -> None:
+        """Let the numbers stand for these again."""
+        self._profiles.know_currencies(codes)
 
     def read(self, records: Records) -> Columns:
         """Decode records; none raises: what is no event is in `rejected`."""
-        if len(self._profiles) > PROFILES_MAX:
+        if self._windows.release() or len(self._profiles) > PROFILES_MAX:
             self._profiles.forget()
         values, appended_ms = records.values, records.appended_ms
         keys = records.keys or [None] * len(values)
@@ -129,7 +138,7 @@ class Decoder:
         batch["recipients"] = [event.recipients or 0 for event in events]
         undoing = np.flatnonzero(batch["flags"] & REVERSES)
         batch["reverses"][undoing] = _hashes([events[index].reverses or "" for index in undoing])
-        groups = np.zeros((self._columns, len(events)), np.uint64)
+        groups = np.zeros((self._windows.columns, len(events)), np.uint64)
         for place, plan in enumerate(self._policies):
             if plan.by_target or plan.groups:
                 for index in np.flatnonzero(profiles["policy"] == place):

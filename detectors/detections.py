@@ -9,9 +9,9 @@ from andon.alert_text import finding
 from andon.commands import EVIDENCE_MAX, Reason
 from andon.policy import Policy, Rule
 from detectors.columns import Columns, group_values
+from detectors.found import Edge
 from detectors.plan import Compiled
 from detectors.state import NONE
-from detectors.windows import Edge
 
 
 class Detection(NamedTuple):

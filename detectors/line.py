@@ -16,11 +16,13 @@ from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
 from detectors.detections import detection_of
 from detectors.effects import Effects, detected
+from detectors.forgetting import BOUNDS, Bounds
+from detectors.found import READING, Edge
 from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
 from detectors.times import micros
-from detectors.windows import READING, Edge, Windows
+from detectors.windows import Windows
 
 Paused = Literal["leaks", "blocked", "runs"]
 
@@ -38,7 +40,12 @@ class Line:
     """One partition's events, from bytes to decisions."""
 
     def __init__(
-        self, compiled: Compiled, paused: Paused = "leaks", *, read_out: bool = False
+        self,
+        compiled: Compiled,
+        paused: Paused = "leaks",
+        *,
+        bounds: Bounds = BOUNDS,
+        read_out: bool = False,
     ) -> None:
         """`paused` says what an event of a paused workflow means.
 
@@ -46,20 +53,20 @@ class Line:
         (simulation). "runs": nothing is ever paused (detections only).
         `read_out` keeps what every rule measures at every event, for those who study a log.
         """
-        self.windows = Windows(compiled, read_out=read_out)
+        self.windows = Windows(compiled, bounds, read_out=read_out)
         self.standings = Standings(compiled.book)
+        self.decoder = Decoder(compiled, self.windows)
+        self.recent = Recent()
         self._compiled = compiled
-        self._decoder = Decoder(compiled, self.windows)
-        self._recent = Recent()
         self._paused = paused
 
     def take(self, records: Records) -> Taken:
         """Judge records in log order. Where the log was cut into batches changes nothing."""
-        columns = self._decoder.read(records)
+        columns = self.decoder.read(records)
         fates, none = np.zeros(len(columns.events), np.int8), np.zeros(0, READING)
         taken = Taken(columns, fates, Effects.none(), none)
         taken.effects.rejected.extend(columns.rejected)
-        self._recent.add(columns.batch["key"], [event.event_id for event in columns.events])
+        self.recent.add(columns.batch["key"], [event.event_id for event in columns.events])
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
@@ -67,8 +74,8 @@ class Line:
 
     def replay(self, records: Records) -> None:
         """Let records pass through the windows again; what followed from them was done before."""
-        columns = self._decoder.read(records)
-        self._recent.add(columns.batch["key"], [event.event_id for event in columns.events])
+        columns = self.decoder.read(records)
+        self.recent.add(columns.batch["key"], [event.event_id for event in columns.events])
         fates = np.zeros(len(columns.events), np.int8)
         span = range(len(columns.events))
         self.windows.take(columns.batch, columns.groups, fates, span)
@@ -114,7 +121,7 @@ class Line:
         return end
 
     def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
-        event_ids = self._recent.find(edge.keys, upto=edge.event + 1)
+        event_ids = self.recent.find(edge.keys, upto=edge.event + 1)
         detection = detection_of(self._compiled, edge, columns, event_ids)
         effects.detections.append(detection)
         generation = self.standings.of(detection.workflow).generation

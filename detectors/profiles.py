@@ -40,6 +40,11 @@ class Profiles:
         self.currencies: list[str] = [""]
         self.forget()
 
+    def know_currencies(self, codes: list[str]) -> None:
+        """Give these currencies the numbers that they had."""
+        self.currencies = codes
+        self._currencies = {code: number for number, code in enumerate(codes) if number}
+
     def number(self, key: bytes | None, event: WireEvent) -> int:
         """The number of an event's profile, given the key of its record."""
         profile = (

@@ -56,6 +56,20 @@ class Recent:
             missing -= found.keys()
         return [found[key] for key in wanted if key in found]
 
+    def dump(self) -> tuple[NDArray[np.uint64], list[str], int]:
+        """Stored identities, their event ids, and how many events there were in all."""
+        keys = [chunk.keys for chunk in self._chunks]
+        event_ids = [event_id for chunk in self._chunks for event_id in chunk.event_ids]
+        return np.concatenate([*keys, np.zeros(0, np.uint64)]), event_ids, self._end
+
+    @classmethod
+    def of(cls, keys: NDArray[np.uint64], event_ids: list[str], end: int) -> Recent:
+        """What `dump` has told of."""
+        recent = cls()
+        recent._end = end - len(event_ids)
+        recent.add(keys, event_ids)
+        return recent
+
 
 class Chunk(NamedTuple):
     """A piece of a batch; `start` counts the events before it."""

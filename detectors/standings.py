@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,26 @@ class Standings:
         named = self._by_name.get(command.reason.policy or "")
         policy = named or (known.policy if known else None)
         self._set(command.workflow, Standing(breaker, micros(command.issued_at), policy))
+
+    def dump(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            workflow: (
+                *standing.breaker,
+                standing.since_us,
+                standing.policy and standing.policy.name,
+                standing.passed,
+                standing.leaked_actions,
+            )
+            for workflow, standing in self.all.items()
+        }
+
+    def load(self, dumped: dict[str, Any]) -> None:
+        """Stand as told by `dump`."""
+        for workflow, (state, generation, since_us, policy, passed, leaked) in dumped.items():
+            breaker = Breaker(State(state), generation)
+            known = self._by_name.get(policy)
+            self._set(workflow, Standing(breaker, since_us, known, passed, leaked))
 
     def _count(
         self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects | None

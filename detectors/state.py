@@ -7,6 +7,7 @@ has groups. Everything is plain numbers, so that a state can be written and read
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +21,10 @@ LONG_AGO = int(np.iinfo(np.int64).min // 4)
 
 # Places in `State.counters`.
 ROWS, FREE_ROW, LIVE_ROWS, SLOTS, FREE_SLOT, GROUPS, WAITING = range(7)
+CLOCK = 7  # the time of the partition's newest event
+WORKFLOWS, SWEEP_AT, FULL, FORGOTTEN, EVICTED = range(8, 13)  # see detectors.forgetting
+SILENT_GROUPS = 13  # groups that are kept without rows, because their rule is still crossed
+COUNTERS = 14
 
 EVENT = np.dtype(
     [
@@ -129,8 +134,9 @@ def empty_state(*, columns: int, windows: int, by_evidence: bool) -> State:
         windows: the most different windows that one policy has.
         by_evidence: whether any rule goes by evidence.
     """
-    counters = np.zeros(7, np.int64)
+    counters = np.zeros(COUNTERS, np.int64)
     counters[[FREE_ROW, FREE_SLOT]] = NONE
+    counters[CLOCK] = LONG_AGO
     return State(
         counters=counters,
         rows=np.zeros(0, ROW),
@@ -161,6 +167,15 @@ def grown(state: State, family: Family, items: int) -> State:
         new[..., : old.shape[-1]] = old
         changes[name] = new
     return state._replace(**changes)
+
+
+def compact(state: State, used: Mapping[Family, int]) -> State:
+    """A copy, without the room that nothing is in."""
+    copies = {name: array.copy() for name, array in state._asdict().items()}
+    for family, names in _FAMILIES.items():
+        for name in names:
+            copies[name] = getattr(state, name)[..., : used[family]].copy()
+    return State(**copies)
 
 
 def empty_table(items: int) -> NDArray[np.int32]:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.forgetting import BOUNDS, Bounds, sweep
+from detectors.found import READING, Edge, edges_of, nothing_found
 from detectors.kernel import hashing, loop, reversals
 from detectors.kernel.groups import newest_rates
-from detectors.plan import MICRO, Compiled
+from detectors.numbering import Numbers
+from detectors.plan import Compiled
 from detectors.state import (
+    EVICTED,
+    FORGOTTEN,
+    FULL,
     GROUPS,
     LIVE_ROWS,
     LONG_AGO,
     NONE,
     ROWS,
     SLOTS,
+    SWEEP_AT,
     TABLES,
     WAITING,
+    WORKFLOWS,
     Family,
+    State,
+    compact,
     empty_state,
     empty_table,
     grown,
@@ -28,65 +38,19 @@ from detectors.state import (
     size,
 )
 
-FOUND = np.dtype(
-    [
-        ("event", np.int64),
-        ("rule", np.int64),
-        ("events", np.int64),
-        ("width_us", np.int64),  # what is told is of this time up to the event that tells it
-        ("rate", np.float64),
-        ("money", np.float64),
-        ("ids", np.int64),
-        ("currency", np.uint16),
-    ],
-    align=True,
-)
-
-
-READING = np.dtype(
-    [
-        ("event", np.int64),  # index in the batch
-        ("rule", np.int64),  # index in the plan
-        ("events", np.int64),  # below the line; of fewer than `min` no rate is told
-        ("rate", np.float64),
-        ("bound", np.float64),
-    ],
-    align=True,
-)
-"""What a rule measured at an event that it counts."""
-
-
-class Edge(NamedTuple):
-    """A rule crossed its bound at an event, and had not at the one that it counted before."""
-
-    event: int  # index in the batch
-    rule: int  # index in the plan
-    observed: float
-    events: int
-    window_s: int
-    keys: list[int]  # of the evidence, as the windows store them
-    money: float  # in units of the currency
-    currency: int
-
-
-class Found(NamedTuple):
-    """Where the compiled loop writes; `used` says how many edges, and how many readings."""
-
-    used: NDArray[np.int64]
-    edges: NDArray[np.void]
-    keys: NDArray[np.uint64]
-    readings: NDArray[np.void]  # as many as edges, or none where nobody reads them
-
 
 class Windows:
     """Holds the state of one partition and runs the compiled loop over it."""
 
-    def __init__(self, compiled: Compiled, *, read_out: bool = False) -> None:
+    def __init__(
+        self, compiled: Compiled, bounds: Bounds = BOUNDS, *, read_out: bool = False
+    ) -> None:
         """`read_out` keeps what every rule measures at every event, until `readings` takes it."""
         self.plan = compiled.plan
-        self.streams: dict[tuple[str, int], int] = {}
-        self._workflows: dict[str, int] = {}
+        self.numbers = Numbers()
+        self._bounds = bounds
         self._floors: dict[str, int] = {}
+        self._swept = False
         self.columns = max((len(policy.groups) for policy in compiled.policies), default=0)
         policies = self.plan.policies
         windows = policies["end_window"] - policies["first_window"]
@@ -95,40 +59,36 @@ class Windows:
             windows=int(windows.max()),
             by_evidence=bool(self.plan.rules["by_evidence"].any()),
         )
+        self.state.counters[SWEEP_AT] = bounds.workflows_kept
         room = max(8192 if read_out else 256, int(policies["rules"].max()))
-        self._found = Found(
-            np.zeros(2, np.int64),
-            np.zeros(room, FOUND),
-            np.zeros((room, loop.EVIDENCE_MAX), np.uint64),
-            np.zeros(room if read_out else 0, READING),
-        )
+        self._found = nothing_found(room, loop.EVIDENCE_MAX, read_out=read_out)
         self._readings: list[NDArray[np.void]] = []
 
     def stream(self, workflow: str, policy: int) -> int:
         """The number of a workflow's stream under a policy; NONE where the policy has no rules."""
-        number = self.streams.get((workflow, policy))
+        number = self.numbers.streams.get((workflow, policy))
         if number is not None:
             return number
-        rules = int(self.plan.policies[policy]["rules"])
-        if rules == 0:
+        if self.plan.policies[policy]["rules"] == 0:
             return NONE
-        number = self.streams[workflow, policy] = len(self.streams)
-        self._room("stream", number + 1)
-        self._room("slot", int(self.state.counters[SLOTS]) + rules)
-        state, first = self.state, int(self.state.counters[SLOTS])
-        if workflow not in self._workflows:
-            self._workflows[workflow] = len(self._workflows)
-            state.workflow_newest[self._workflows[workflow]] = LONG_AGO
-        floor = self._floors.get(workflow, LONG_AGO)
-        place = self._workflows[workflow]
-        state.streams[number] = (LONG_AGO, floor, policy, place, NONE, NONE, first)
-        state.tail[:, number] = NONE
-        state.slots["owner"][first : first + rules] = number
-        state.slots["rule"][first : first + rules] = NONE
-        for name in ("newest", "tripped"):
-            state.evidence[name][:, first : first + rules] = LONG_AGO
-        state.counters[SLOTS] += rules
+        number, used = self.numbers.new_stream(workflow, policy)
+        if not used:
+            self._make_stream(number, policy)
+        stream = self.state.streams[number]
+        stream["newest"], stream["floor"] = LONG_AGO, self._floors.get(workflow, LONG_AGO)
+        stream["workflow"] = self._workflow(workflow)
         return number
+
+    def release(self) -> bool:
+        """Take back the numbers of forgotten workflows; whether there were any.
+
+        Not while a batch is judged: its events carry them.
+        """
+        if self._swept:
+            newest = self.state.workflow_newest
+            self.numbers.release(lambda number: newest[number] == LONG_AGO)
+        swept, self._swept = self._swept, False
+        return swept
 
     def take(
         self,
@@ -155,11 +115,14 @@ class Windows:
         self._room_for(end - start)
         edges: list[Edge] = []
         while start < end and not (stop and edges):
+            if self.state.counters[FULL]:
+                self.state = sweep(self.plan, self.state, self._bounds, self.numbers.streams_given)
+                self._swept = True
             self._found.used[:] = 0
             start = loop.take(
                 self.plan, self.state, events, groups, start, end, stop, fates, self._found
             )
-            edges += self._edges()
+            edges += edges_of(self._found)
             if self._found.readings.size:
                 self._readings.append(self._found.readings[: self._found.used[1]].copy())
         return start, edges
@@ -172,7 +135,7 @@ class Windows:
     def forgive(self, workflow: str, until_us: int) -> None:
         """Let only later events of the workflow count: a person has let it run again."""
         self._floors[workflow] = max(until_us, self._floors.get(workflow, LONG_AGO))
-        for (name, _), stream in self.streams.items():
+        for (name, _), stream in self.numbers.streams.items():
             if name == workflow:
                 loop.forgive(self.plan, self.state, stream, until_us)
 
@@ -194,25 +157,62 @@ class Windows:
         return int(self.state.counters[LIVE_ROWS])
 
     @property
+    def workflows_held(self) -> int:
+        """How many workflows are held now."""
+        return int(self.state.counters[WORKFLOWS])
+
+    @property
+    def forgotten(self) -> int:
+        """How many workflows were forgotten that no window could see any more."""
+        return int(self.state.counters[FORGOTTEN])
+
+    @property
+    def evicted(self) -> int:
+        """How many workflows were forgotten because there were too many."""
+        return int(self.state.counters[EVICTED])
+
+    @property
     def groups_held(self) -> int:
         """How many groups of rules with `per` or `same` are held now."""
         return int(self.state.counters[GROUPS])
 
-    def _edges(self) -> list[Edge]:
-        used = int(self._found.used[0])
-        return [
-            Edge(
-                event=int(edge["event"]),
-                rule=int(edge["rule"]),
-                observed=float(edge["rate"]),
-                events=int(edge["events"]),
-                window_s=max(1, -(-(int(edge["width_us"]) - 1) // MICRO)),
-                keys=[int(key) for key in keys[: edge["ids"]]],
-                money=float(edge["money"]) / MICRO,
-                currency=int(edge["currency"]),
-            )
-            for edge, keys in zip(self._found.edges[:used], self._found.keys[:used], strict=True)
-        ]
+    def dump(self) -> tuple[State, dict[str, Any]]:
+        """A copy of the state, and the names that its numbers stand for, ready for JSON."""
+        counters = self.state.counters
+        used: dict[Family, int] = {
+            "row": int(counters[ROWS]),
+            "stream": self.numbers.streams_given,
+            "slot": int(counters[SLOTS]),
+        }
+        names = {"numbers": self.numbers.names(), "floors": self._floors, "swept": self._swept}
+        return compact(self.state, used), names
+
+    def load(self, state: State, names: dict[str, Any]) -> None:
+        """Go on from what `dump` gave."""
+        self.state, self._floors = state, names["floors"]
+        self.numbers, self._swept = Numbers.of(names["numbers"]), names["swept"]
+
+    def _make_stream(self, number: int, policy: int) -> None:
+        """Room for a stream, and a slot for each of its rules."""
+        first, rules = int(self.state.counters[SLOTS]), int(self.plan.policies[policy]["rules"])
+        self._room("stream", number + 1)
+        self._room("slot", first + rules)
+        state = self.state
+        state.streams[number] = (LONG_AGO, LONG_AGO, policy, NONE, NONE, NONE, first)
+        state.workflow_newest[number] = LONG_AGO  # a workflow gets no number that no stream had
+        state.tail[:, number] = NONE
+        state.slots["owner"][first : first + rules] = number
+        state.slots["rule"][first : first + rules] = NONE
+        for name in ("newest", "tripped"):
+            state.evidence[name][:, first : first + rules] = LONG_AGO
+        state.counters[SLOTS] += rules
+
+    def _workflow(self, name: str) -> int:
+        number = self.numbers.workflows.get(name)
+        if number is None:
+            number = self.numbers.new_workflow(name)
+            self.state.workflow_newest[number] = LONG_AGO
+        return number
 
     def _room_for(self, events: int) -> None:
         """Grow what so many events could fill; the compiled loop itself never allocates."""

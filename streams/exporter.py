@@ -95,7 +95,7 @@ class Exporter:
         for partition, records in lag.items():
             self.set("andon_lag_records", records, partition=str(partition))
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
-        self.set("andon_workflows", sum(len(line.windows.streams) for line in lines))
+        self.set("andon_workflows", sum(line.windows.workflows_held for line in lines))
         for line in lines:
             self._show_rules(line)
             self._show_breakers(line)
@@ -140,7 +140,7 @@ class Exporter:
 
     def _labelled(self, line: Line) -> Iterator[tuple[str, int, int]]:
         """The streams with a label of their own: workflow, policy and number of each."""
-        streams = line.windows.streams
+        streams = line.windows.numbers.streams
         for workflow, _ in streams:
             if len(self._labels) > WORKFLOWS_MAX:
                 break
@@ -166,7 +166,7 @@ class Exporter:
             self.add("andon_events_total", count, fate=fate)
 
     def _count_actions(self, taken: Taken, line: Line) -> None:
-        labels = np.zeros(len(line.windows.streams), np.int64)  # 0 is `other`
+        labels = np.zeros(line.windows.numbers.streams_given, np.int64)  # 0 is `other`
         for workflow, _, number in self._labelled(line):
             labels[number] = self._labels[workflow]
         batch = taken.columns.batch

@@ -7,7 +7,9 @@ from detectors.kernel import compiled
 from detectors.kernel.evidence import begin_afresh
 from detectors.kernel.hashing import find, mixed, remove
 from detectors.kernel.sums import is_above, is_below, observed
-from detectors.state import FREE_SLOT, GROUPS, NONE, SLOTS
+from detectors.state import FREE_SLOT, GROUPS, NONE, SILENT_GROUPS, SLOTS
+
+SILENT_GROUPS_MAX = 10_000
 
 
 @compiled
@@ -52,6 +54,8 @@ def hold_groups(plan, state, stream, row, groups, i):
             or (plan.rules[rule].reversed_late and flags & REVERSES)
         ):
             slot = group_slot(plan, state, stream, rule, groups[column, i])
+            if state.slots[slot].holders == 0 and state.slots[slot].crossed:
+                state.counters[SILENT_GROUPS] -= 1
             state.slots[slot].holders += 1
         state.slot_of[column, row] = slot
 
@@ -60,8 +64,25 @@ def hold_groups(plan, state, stream, row, groups, i):
 def let_go(state, slot):
     """One row less points to the group; without rows it is forgotten, unless it is crossed."""
     state.slots[slot].holders -= 1
-    if state.slots[slot].holders == 0 and not state.slots[slot].crossed:
+    if state.slots[slot].holders:
+        return
+    if not state.slots[slot].crossed:
         forget_group(state, slot)
+        return
+    # Its next event is no rising edge; but of such groups there may come ever more.
+    state.counters[SILENT_GROUPS] += 1
+    if state.counters[SILENT_GROUPS] > SILENT_GROUPS_MAX:
+        forget_silent_groups(state)
+
+
+@compiled
+def forget_silent_groups(state):
+    """Let go of every group that only its crossed rule has kept."""
+    for slot in range(state.counters[SLOTS]):
+        grouped = state.slots[slot].owner != NONE and state.slots[slot].rule != NONE
+        if grouped and state.slots[slot].holders == 0:
+            forget_group(state, slot)
+    state.counters[SILENT_GROUPS] = 0
 
 
 @compiled

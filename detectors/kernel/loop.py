@@ -5,6 +5,7 @@ from __future__ import annotations
 from detectors.flags import AUTOMATION, REVERSES, SUCCESS
 from detectors.kernel import compiled
 from detectors.kernel.evidence import begin_afresh, read_evidence, settle
+from detectors.kernel.groups import forget_group
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.reversals import undo
 from detectors.kernel.rows import free_old_rows, store
@@ -17,7 +18,16 @@ from detectors.kernel.sums import (
     observed,
     slot_at,
 )
-from detectors.state import NONE, SLOTS
+from detectors.state import (
+    CLOCK,
+    FULL,
+    LONG_AGO,
+    NONE,
+    SILENT_GROUPS,
+    SLOTS,
+    SWEEP_AT,
+    WORKFLOWS,
+)
 
 COUNTED, LATE, DUPLICATE, BLOCKED = 0, 1, 2, 3
 """The fates of an event. BLOCKED: in a simulation its workflow was paused, so it did not run."""
@@ -106,7 +116,8 @@ def judge_all(plan, state, stream, row, undone, i, found):
 def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found):
     """Take events from `start` on, in log order; the index of the first that was not taken.
 
-    Stops early when `found` is nearly full, or after an event with a detection if asked to.
+    Stops early when `found` is nearly full, before a workflow for which others have to be
+    forgotten, or after an event with a detection if asked to.
     """
     for i in range(start, end):
         stream = batch[i].stream
@@ -116,6 +127,10 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         if max(found.used[0], found.used[1]) + plan.policies[policy].rules > found.edges.size:
             return i
         workflow = state.streams[stream].workflow
+        begins = state.workflow_newest[workflow] == LONG_AGO
+        if begins and state.counters[WORKFLOWS] >= state.counters[SWEEP_AT]:
+            state.counters[FULL] = 1
+            return i
         time, longest = batch[i].time, plan.policies[policy].longest_us
         if time < state.workflow_newest[workflow] - longest:
             fates[i] = LATE
@@ -126,6 +141,8 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         if known != NONE and abs(state.rows[known].time - time) < longest:
             fates[i] = DUPLICATE
             continue
+        state.counters[WORKFLOWS] += begins
+        state.counters[CLOCK] = max(state.counters[CLOCK], time)
         state.workflow_newest[workflow] = max(state.workflow_newest[workflow], time)
         state.streams[stream].newest = max(state.streams[stream].newest, time)
         settle(plan, state, stream)
@@ -155,3 +172,6 @@ def forgive(plan, state, stream, until):
             state.slots[slot].crossed = False
             if state.evidence.shape[0]:
                 begin_afresh(state.evidence, slot)
+            if state.slots[slot].rule != NONE and state.slots[slot].holders == 0:
+                forget_group(state, slot)
+                state.counters[SILENT_GROUPS] -= 1

@@ -8,7 +8,7 @@ from detectors.flags import REVERSED, SUCCESS
 from detectors.kernel import compiled
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.sums import add, held_from, horizon
-from detectors.state import NONE, WAITING
+from detectors.state import LONG_AGO, NONE, WAITING
 
 
 @compiled
@@ -70,5 +70,7 @@ def rewait(old, plan, state):
     state.counters[WAITING] = 0
     for reversal in old:
         owner = reversal.owner
-        if owner != NONE and reversal.time > held_from(plan, state, owner):
+        if owner == NONE or state.streams[owner].newest == LONG_AGO:
+            continue
+        if reversal.time > held_from(plan, state, owner):
             wait_for_action(state, owner, reversal.key, reversal.time)

@@ -62,8 +62,13 @@ def link(state, stream, row):
 @compiled
 def free_old_rows(plan, state, stream):
     """Forget the rows that no window can reach any more."""
-    policy, limit = state.streams[stream].policy, held_from(plan, state, stream)
-    row = state.streams[stream].oldest
+    free_rows(plan, state, stream, held_from(plan, state, stream))
+
+
+@compiled
+def free_rows(plan, state, stream, limit):
+    """Forget the rows up to this time."""
+    policy, row = state.streams[stream].policy, state.streams[stream].oldest
     while row != NONE and state.rows[row].time <= limit:
         remove(state.row_table, state.rows, row)
         for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):

@@ -42,7 +42,7 @@ def test_current_rates_are_those_of_the_newest_window_and_of_the_largest_group()
         event(3, 102, "b", "error"),
         event(4, 103, "b"),
     )
-    (rates,) = made.windows.current([made.windows.streams["w", 0]])
+    (rates,) = made.windows.current([made.windows.numbers.streams["w", 0]])
     assert rates == pytest.approx([1 / 4, 0, 30.75, 2, 1 / 2])
 
 

@@ -1,0 +1,62 @@
+"""All that a line holds, as arrays and names; a line made of them goes on as the old one would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.forgetting import BOUNDS, Bounds
+from detectors.kernel import CONTENT
+from detectors.line import Line
+from detectors.plan import Compiled
+from detectors.recent import Recent
+from detectors.state import State
+
+
+class Snapshot(NamedTuple):
+    """A copy, which nothing changes any more."""
+
+    arrays: dict[str, NDArray[np.generic]]
+    names: bytes  # JSON
+
+
+def fingerprint(compiled: Compiled, bounds: Bounds = BOUNDS) -> str:
+    """Differs where a snapshot would mean something else: other policies, other code."""
+    parts = [compiled.book.model_dump_json(), CONTENT, repr(bounds)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def snapshot_of(line: Line) -> Snapshot:
+    """What the line holds now."""
+    state, names = line.windows.dump()
+    keys, event_ids, events = line.recent.dump()
+    text = json.dumps(
+        {
+            "windows": names,
+            "standings": line.standings.dump(),
+            "currencies": line.decoder.currencies,
+            "recent": [event_ids, events],
+        }
+    )
+    return Snapshot({**state._asdict(), "recent": keys}, text.encode())
+
+
+def line_of(compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS) -> Line:
+    """A line that stands where that of the snapshot stood.
+
+    Raises:
+        ValueError, KeyError: the snapshot is no such thing; see `fingerprint`.
+    """
+    line, names = Line(compiled, bounds=bounds), json.loads(snapshot.names)
+    types = line.windows.state._asdict()
+    # What was read from a file has lost that its records are aligned; the loop must know.
+    arrays = {name: snapshot.arrays[name].view(like.dtype) for name, like in types.items()}
+    line.windows.load(State(**arrays), names["windows"])
+    line.standings.load(names["standings"])
+    line.decoder.know_currencies(names["currencies"])
+    line.recent = Recent.of(snapshot.arrays["recent"].view(np.uint64), *names["recent"])
+    return line
