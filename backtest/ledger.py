@@ -1,9 +1,10 @@
-"""What a backtest adds up, by workflow: executed and blocked actions, money, trips."""
+"""What a backtest adds up, by workflow: executed and blocked actions, money, pauses."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from andon.breaker import State
 from andon.commands import Command
 from andon.events import format_ts
+from backtest.accounts import Accounts, Actions, total
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED, DUPLICATE, LATE
 from detectors.line import Taken
@@ -21,63 +23,56 @@ _FATES = {COUNTED: "counted", LATE: "late", DUPLICATE: "duplicate", BLOCKED: "bl
 
 
 @dataclass(slots=True)
-class Actions:
-    """Successful live actions of automations, and the money that they moved by currency."""
+class Pause:
+    """A workflow stood still from its trip to the command that let it run again, if one did."""
 
-    count: int = 0
-    money: dict[str, float] = field(default_factory=dict)
-
-    def add(self, currency: str | None, value: float | None) -> None:
-        """One more action."""
-        self.count += 1
-        if value is not None and currency is not None:
-            self.money[currency] = self.money.get(currency, 0.0) + value
-
-    def report(self) -> dict[str, Any]:
-        """As the summary shows it."""
-        return {
-            "actions": self.count,
-            "value": {code: round(sum_, 6) for code, sum_ in sorted(self.money.items())},
-        }
+    trip: Command
+    account: int  # of what was blocked
+    resumed: datetime | None = None
 
 
 @dataclass(slots=True)
 class Page:
     """One workflow's account."""
 
-    executed: Actions = field(default_factory=Actions)
-    blocked: Actions = field(default_factory=Actions)
+    workflow: str
+    account: int  # of what was executed
     detections: int = 0
     state: State = State.CLOSED
-    trips: list[dict[str, Any]] = field(default_factory=list)
+    pauses: list[Pause] = field(default_factory=list)
+
+
+class _Pages(dict[str, Page]):
+    """A page for each workflow, made when it is first asked for."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        super().__init__()
+        self._accounts = accounts
+
+    def __missing__(self, workflow: str) -> Page:
+        page = self[workflow] = Page(workflow, self._accounts.open())
+        return page
 
 
 class Ledger:
     """Adds up what became of a log."""
 
     def __init__(self) -> None:
-        self.pages: dict[str, Page] = {}
+        self._accounts = Accounts()
+        self.pages = _Pages(self._accounts)
         self.fates: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
 
     def add(self, taken: Taken) -> None:
-        """Enter one judged batch."""
-        columns, fates, effects, _ = taken
+        """Enter one judged batch; its records carry their numbers in the log as offsets."""
+        columns, effects = taken.columns, taken.effects
         self._count_fates(taken)
-        ran = ((columns.batch["flags"] & _DONE) == _DONE) & (columns.kind == WATCHED)
-        for index in np.flatnonzero(ran & (fates != DUPLICATE)):
-            event = columns.events[index]
-            page = self._page(event.workflow)
-            actions = page.blocked if fates[index] == BLOCKED else page.executed
-            actions.add(event.currency, event.value)
         for detection in effects.detections:
-            self._page(detection.workflow).detections += 1
+            self.pages[detection.workflow].detections += 1
             self.rules[f"{detection.policy.name}/{detection.rule.name}"] += 1
-        for command in effects.commands:
-            page = self._page(command.workflow)
-            page.state = command.state
-            if command.state is State.OPEN:
-                page.trips.append(_trip(command))
+        ran = ((columns.batch["flags"] & _DONE) == _DONE) & (columns.kind == WATCHED)
+        done = np.flatnonzero(ran & (taken.fates != DUPLICATE))
+        self._accounts.add(self._numbers(taken, done), columns.batch[done], columns.currencies)
 
     def summary(self) -> dict[str, Any]:
         """The whole log in one object."""
@@ -93,18 +88,43 @@ class Ledger:
         """One object a workflow that a policy watches, by name."""
         return [
             {
-                "workflow": workflow,
+                "workflow": page.workflow,
                 "state": page.state.value,
                 "detections": page.detections,
-                "trips": page.trips,
-                "executed": page.executed.report(),
-                "blocked": page.blocked.report(),
+                "trips": [_trip(pause.trip) for pause in page.pauses],
+                "executed": self.executed(page).report(),
+                "blocked": total(map(self.blocked, page.pauses)).report(),
             }
-            for workflow, page in sorted(self.pages.items())
+            for _, page in sorted(self.pages.items())
         ]
 
-    def _page(self, workflow: str) -> Page:
-        return self.pages.setdefault(workflow, Page())
+    def executed(self, page: Page) -> Actions:
+        """What a workflow did."""
+        return self._accounts[page.account]
+
+    def blocked(self, pause: Pause) -> Actions:
+        """What a workflow would have done in a pause."""
+        return self._accounts[pause.account]
+
+    def _numbers(self, taken: Taken, done: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[int]:
+        """The account of each action, between the commands of the batch, which open new ones."""
+        events = taken.columns.events
+        pages = [self.pages[events[index].workflow] for index in done]
+        blocked = (taken.fates[done] == BLOCKED).tolist()
+        numbers: list[int] = []
+        for command in taken.effects.commands:
+            end = int(np.searchsorted(done, _index(taken, command), "right"))
+            numbers += map(_number, pages[len(numbers) : end], blocked[len(numbers) : end])
+            self._obey(command)
+        return [*numbers, *map(_number, pages[len(numbers) :], blocked[len(numbers) :])]
+
+    def _obey(self, command: Command) -> None:
+        page = self.pages[command.workflow]
+        page.state = command.state
+        if command.state is State.OPEN:
+            page.pauses.append(Pause(command, self._accounts.open()))
+        elif page.pauses and page.pauses[-1].resumed is None:
+            page.pauses[-1].resumed = command.issued_at
 
     def _count_fates(self, taken: Taken) -> None:
         kinds, fates = taken.columns.kind, taken.fates
@@ -114,6 +134,18 @@ class Ledger:
         self.fates["not_live"] += int(np.sum(kinds == NOT_LIVE))
         for fate, name in _FATES.items():
             self.fates[name] += int(np.sum(watched & (fates == fate)))
+
+
+def _number(page: Page, blocked: bool) -> int:
+    return page.pauses[-1].account if blocked else page.account
+
+
+def _index(taken: Taken, command: Command) -> int:
+    """The place in the batch of the event that brought a command about."""
+    offsets, source = taken.columns.records.offsets, command.source
+    assert offsets is not None
+    assert source is not None
+    return int(np.searchsorted(taken.columns.record, source.offset - offsets[0]))
 
 
 def _trip(command: Command) -> dict[str, Any]:

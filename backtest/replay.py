@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from andon.policy import PolicyBook
+from andon.policy import Policy, PolicyBook
 from detectors.columns import Records
 from detectors.line import Line, Taken
 from detectors.plan import compile_book
@@ -25,6 +25,32 @@ def replay(
         latch: let trips take effect: a paused workflow's events are not executed.
     """
     line = Line(compile_book(book), "blocked" if latch else "runs")
-    source = iter(lines)
+    for records in batches(lines, batch_size):
+        yield line.take(records)
+
+
+def batches(lines: Iterable[bytes], batch_size: int = BATCH) -> Iterator[Records]:
+    """The log in pieces; each record's offset is its number in the log, from 0 on."""
+    source, start = iter(lines), 0
     while batch := list(islice(source, batch_size)):
-        yield line.take(Records(batch))
+        yield Records(batch, offsets=range(start, start + len(batch)))
+        start += len(batch)
+
+
+def enforced(book: PolicyBook, resume_after_s: int | None = None) -> PolicyBook:
+    """The same policies, as if those in shadow were enforced: what would they do?
+
+    `resume_after_s`: so long it would take a person to let a workflow run again, where only a
+    person may; None: nobody does.
+    """
+    return book.model_copy(
+        update={"policies": tuple(_enforced(policy, resume_after_s) for policy in book.policies)}
+    )
+
+
+def _enforced(policy: Policy, resume_after_s: int | None) -> Policy:
+    recover = policy.recover
+    if recover.after is None:
+        recover = recover.model_copy(update={"after": resume_after_s})
+    mode = "enforce" if policy.mode == "shadow" else policy.mode
+    return policy.model_copy(update={"mode": mode, "recover": recover})

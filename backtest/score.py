@@ -11,7 +11,7 @@ import numpy as np
 from andon.breaker import State
 from andon.commands import Command
 from andon.policy import PolicyBook
-from backtest.replay import replay
+from backtest.replay import enforced, replay
 from backtest.scenarios.catalogue import BUSINESSES
 from backtest.scenarios.history import (
     HEALTHY_DAYS,
@@ -119,7 +119,7 @@ def score(
     *,
     days: int = HEALTHY_DAYS,
     businesses: Sequence[Business] = BUSINESSES,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Scores:
     """Run policies over the scenarios, trips taking effect. `mode: shadow` counts as enforce.
 
@@ -128,7 +128,7 @@ def score(
         seeds: of the scenarios; each makes one incident and one healthy history a business.
         days: how long a healthy history is.
         businesses: the scenarios.
-        progress: called after each history, two a business and seed.
+        progress: called with 1 after each history, two a business and seed.
     """
     book = enforced(book)
     watched = [business for business in businesses if _watches(book, business)]
@@ -137,20 +137,11 @@ def score(
     for seed in seeds:
         for business in watched:
             in_health.append(_health(book, healthy(business, seed, days)))
-            progress()
+            progress(1)
             incidents.append(_caught(book, failing(business, seed)))
-            progress()
+            progress(1)
     unwatched = tuple(each.workflow for each in businesses if each not in watched)
     return Scores(tuple(incidents), tuple(in_health), unwatched)
-
-
-def enforced(book: PolicyBook) -> PolicyBook:
-    """The same policies, as if those in shadow were enforced: what would they do?"""
-    policies = [
-        policy.model_copy(update={"mode": "enforce"}) if policy.mode == "shadow" else policy
-        for policy in book.policies
-    ]
-    return book.model_copy(update={"policies": tuple(policies)})
 
 
 def _watches(book: PolicyBook, business: Business) -> bool:

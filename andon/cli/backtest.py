@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from andon.cli.progress import reading
 from andon.errors import AndonError
+from andon.log_files import size_of
 
 
 def backtest(
@@ -24,10 +26,13 @@ def backtest(
     Exit status: 0; 2 for a policy or a file that cannot be read.
     """
     from andon.policy_file import load_policies
-    from backtest.report import run
+    from backtest.lines import run
+    from backtest.logs import Log
 
     try:
-        run(load_policies(policy), files, out=out, latch=latch, as_json=as_json)
+        book = load_policies(policy)
+        with reading("Backtest", size_of(files)) as told:
+            run(book, Log(files, told), out=out, latch=latch, as_json=as_json)
     except AndonError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from andon.cli.progress import reading
 from andon.errors import EventError, FileError
 from andon.events import parse_event
-from andon.log_files import read_lines
+from andon.log_files import read_blocks, size_of
 
 app = typer.Typer(name="events", help="Look at events before they are sent.", no_args_is_help=True)
-
-PROGRESS_LINES = 5_000
-"""How many lines go by between two updates of the progress."""
 
 
 @app.callback()
@@ -53,8 +52,10 @@ def check(
     tally = Tally()
     for file in files:
         try:
-            for line, error in _bad_lines(_watched(file), tally):
-                typer.echo(_told(file, line, error, as_json))
+            with reading(Path(file).name, size_of([file])) as told:
+                lines = chain.from_iterable(read_blocks(file, told))
+                for line, error in _bad_lines(lines, tally):
+                    typer.echo(_told(file, line, error, as_json))
         except FileError as error:
             tally.unreadable += 1
             typer.echo(f"andon events: {error}", err=True)
@@ -92,24 +93,3 @@ def _summary(tally: Tally) -> str:
     if tally.unreadable:
         parts.append(f"{tally.unreadable:,} of {tally.files:,} files unreadable")
     return ", ".join(parts)
-
-
-def _watched(file: str) -> Iterator[bytes]:
-    """The lines of `file`, with a count of them where a person looks on."""
-    lines = read_lines(file)
-    if not sys.stderr.isatty():
-        yield from lines
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,} lines"))
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()
-    ) as progress:
-        task = progress.add_task(file, total=None)
-        for number, raw in enumerate(lines, start=1):
-            if number % PROGRESS_LINES == 0:
-                progress.update(task, completed=number)
-            yield raw

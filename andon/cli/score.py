@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from andon.cli.progress import counting
 from andon.errors import AndonError
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def score(
         from backtest.scorecard import markdown, report, tables, verdict
 
         book = load_policies(policy) if policy else load_presets()
-        with _progress(2 * seeds * len(BUSINESSES)) as advance:
+        with counting("Histories", 2 * seeds * len(BUSINESSES)) as advance:
             scores = run(book, range(1, seeds + 1), progress=advance)
     except ModuleNotFoundError as error:
         typer.echo(f"andon score: needs {error.name!r}: run it in a checkout", err=True)
@@ -67,18 +66,3 @@ def _print(table: Table) -> None:
     for row in table.rows:
         drawn.add_row(*row)
     Console().print(drawn)
-
-
-@contextmanager
-def _progress(histories: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; elsewhere nothing."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("Histories"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=histories)
-        yield lambda: bar.advance(task)

@@ -4,11 +4,13 @@ import gzip
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from andon import log_files
 from andon.errors import FileError
-from andon.log_files import read_lines
+from andon.log_files import read_blocks, read_lines, size_of
 
 LINES = [b'{"a": 1}', b"", b"\xff", b"last"]
 TEXT = b"\n".join(LINES)
@@ -21,6 +23,35 @@ def test_plain_and_gzipped_files_hold_the_same_lines(raw: bytes, tmp_path: Path)
 
     assert list(read_lines(str(tmp_path / "log"))) == LINES
     assert list(read_lines(str(tmp_path / "zipped"))) == LINES
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_lines_are_the_same_wherever_a_read_ends(
+    chunk: int, end: bytes, pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_files, "_CHUNK", chunk)
+    (tmp_path / "log").write_bytes(pack(end.join(LINES)))
+    assert list(read_lines(str(tmp_path / "log"))) == LINES
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_reader_hears_of_every_byte_on_disk(pack: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    Path(path).write_bytes(pack(b"".join(b"%d\n" % n for n in range(500_000))))
+    told: list[int] = []
+    for _ in read_blocks(path, told.append):
+        pass
+    assert sum(told) == size_of([path])
+    assert len(told) > 3
+
+
+def test_the_size_of_standard_input_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(TEXT)
+    assert size_of([str(tmp_path / "log")] * 2) == 2 * len(TEXT)
+    assert size_of([str(tmp_path / "log"), "-"]) is None
+    assert size_of([str(tmp_path / "missing")]) is None
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_progress_is_told_after_each_history() -> None:
         [1, 2],
         days=1,
         businesses=[PAYMENTS],
-        progress=lambda: told.append(None),
+        progress=told.append,
     )
     assert len(told) == 4
 

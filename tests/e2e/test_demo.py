@@ -140,8 +140,8 @@ def paused_at_in_a_backtest(demo: Demo) -> datetime:
     ledger = Ledger()
     for taken in replay(load_policies(POLICY), file.read_bytes().splitlines(), latch=True):
         ledger.add(taken)
-    (trip,) = ledger.pages["refunds"].trips
-    return datetime.fromisoformat(trip["ts"])
+    (pause,) = ledger.pages["refunds"].pauses
+    return pause.trip.issued_at
 
 
 @pytest.mark.parametrize("part", ["monitor", "agent", "broker"])

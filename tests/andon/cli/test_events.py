@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,7 +105,8 @@ def test_a_terminal_sees_progress_and_standard_output_stays_clean(tmp_path: Path
     assert done.returncode == 1
     assert output.decode().splitlines()[1] == "5,000 valid, 1 bad"
     assert b"\x1b" not in output
-    assert b"lines" in seen
+    assert b"long" in seen
+    assert re.search(rb"/\d+(\.\d+)? [kM]?B", seen), seen
 
 
 DATA = Path(__file__).parents[4] / "shared" / "data"

@@ -1,0 +1,42 @@
+"""The records of a log that lies in several files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from andon.log_files import read_blocks
+from detectors.line import Taken
+
+
+class Log:
+    """The lines of several files, one after the other; knows where each one stood."""
+
+    def __init__(self, files: Sequence[str], told: Callable[[int], None] = lambda _: None) -> None:
+        """`told` hears of each piece of a file that was read, in bytes as they lie on disk."""
+        self._files = files
+        self._told = told
+        self._starts: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        """One record after the other.
+
+        Raises:
+            FileError: a file cannot be read.
+        """
+        record = 0
+        for name in self._files:
+            self._starts.append((record, name))
+            for lines in read_blocks(name, self._told):
+                yield from lines
+                record += len(lines)
+
+    def rejects(self, taken: Taken) -> Iterator[str]:
+        """What is wrong with the records of a batch that are no events, by file and line."""
+        for rejected in taken.effects.rejected:
+            offsets = taken.columns.records.offsets
+            assert offsets is not None
+            yield f"{self._place(offsets[rejected.record])}: {rejected.error}"
+
+    def _place(self, record: int) -> str:
+        start, name = next(entry for entry in reversed(self._starts) if entry[0] <= record)
+        return f"{name}:{record - start + 1}"
