@@ -29,6 +29,7 @@ _HEADS: dict[AlertKind, str] = {
     "on_trial": "{} on trial",
     "resumed": "{} running again",
     "would_pause": "{} would be paused (shadow)",
+    "policy_refused": "Policies not changed",
     "test": "Test alert for {}",
 }
 _MEANS: dict[AlertKind, str] = {
@@ -36,6 +37,7 @@ _MEANS: dict[AlertKind, str] = {
     "on_trial": "guards let a few actions through; the next detection pauses it again",
     "resumed": "guards let every action through",
     "would_pause": "nothing was stopped: its policy runs in shadow mode",
+    "policy_refused": "a new version cannot be used; the one before it stays in force",
     "test": "nothing was stopped: this only shows that the receiver works",
 }
 

@@ -80,7 +80,19 @@ class Ack(_Record):
     in_flight: Annotated[int, Field(ge=0)] = 0
 
 
-AuditKind = Literal["detection", "transition", "late", "ack", "leak", "delivery"]
+EVERY_WORKFLOW = "*"
+"""The `workflow` of what concerns all of them: a change of the policies."""
+
+AuditKind = Literal[
+    "detection",
+    "transition",
+    "late",
+    "ack",
+    "leak",
+    "delivery",
+    "policy-changed",
+    "policy-refused",
+]
 
 
 class Audit(_Record):
@@ -98,9 +110,11 @@ class Audit(_Record):
     reason: Reason | None = None
     events: int | None = Field(None, description="how many events this line stands for")
     source: Position | None = None
+    policies: str | None = Field(None, description="version of all policies, where they changed")
+    previous_policies: str | None = Field(None, description="the version before")
 
 
-AlertKind = Literal["paused", "on_trial", "resumed", "would_pause", "test"]
+AlertKind = Literal["paused", "on_trial", "resumed", "would_pause", "policy_refused", "test"]
 
 
 class Alert(_Record):

@@ -94,6 +94,13 @@ MONITOR: tuple[Metric, ...] = (
         _LATENCY_S,
     ),
     Metric("andon_last_batch_timestamp_seconds", "gauge", "When the last batch was finished."),
+    Metric("andon_policy_info", "gauge", "1 for the policies in force, by version.", ("version",)),
+    Metric(
+        "andon_policy_valid",
+        "gauge",
+        "1 while the newest policies are in force, 0 while they cannot be used.",
+    ),
+    Metric("andon_policy_loaded_timestamp_seconds", "gauge", "When the policies came into force."),
     Metric(
         "andon_heartbeat_timestamp_seconds",
         "gauge",

@@ -195,6 +195,12 @@ class PolicyBook(PolicyModel):
                 raise ValueError(f"two policies are named {name!r}; give each its own name")
         return policies
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change with any of the policies, and with their order."""
+        content = b"\n".join(policy.to_json() for policy in self.policies)
+        return hashlib.sha256(content).hexdigest()[:12]
+
     def find(self, workflow: str, automation: str, capability: str) -> int | None:
         """The place of the first policy that matches, or None."""
         for place, policy in enumerate(self.policies):

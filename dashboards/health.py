@@ -13,6 +13,7 @@ _LOST = "dropped|failed"
 def monitor() -> list[Any]:
     """What it reads, how fast, and what it tells."""
     lag = f"sum by (partition) ({select('andon_lag_records')})"
+    loaded = f"time() - {latest('andon_policy_loaded_timestamp_seconds', 'instance')}"
     idle = f"time() - {latest('andon_last_batch_timestamp_seconds', 'instance')}"
     return [
         lines(
@@ -76,6 +77,19 @@ def monitor() -> list[Any]:
             "short",
             Query(f"sum({select('andon_window_events')})", "events"),
             Query(f"sum({select('andon_workflows')})", "workflows"),
+        ),
+        lines(
+            "Policies",
+            "Versions in force; 0 on the other line: there is a newer one that cannot be used.",
+            "short",
+            Query(latest("andon_policy_info", "version"), "{{version}}"),
+            Query(f"min({select('andon_policy_valid')})", "the newest can be used"),
+        ),
+        lines(
+            "Age of the policies",
+            "Since the policies in force were loaded.",
+            "s",
+            Query(loaded, "{{instance}}"),
         ),
     ]
 

@@ -57,7 +57,7 @@ class Line:
         self.standings = Standings(compiled.book)
         self.decoder = Decoder(compiled, self.windows)
         self.recent = Recent()
-        self._compiled = compiled
+        self.compiled = compiled
         self._paused = paused
 
     def take(self, records: Records) -> Taken:
@@ -122,7 +122,7 @@ class Line:
 
     def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
         event_ids = self.recent.find(edge.keys, upto=edge.event + 1)
-        detection = detection_of(self._compiled, edge, columns, event_ids)
+        detection = detection_of(self.compiled, edge, columns, event_ids)
         effects.detections.append(detection)
         generation = self.standings.of(detection.workflow).generation
         effects.audits.append(detected(detection, columns, generation))

@@ -57,6 +57,15 @@ class Standings:
         standing = self.all.get(workflow)
         return standing.breaker if standing else Breaker()
 
+    def stands_by(self, command: Command) -> bool:
+        """Whether the workflow stands where this command put it, and since then."""
+        known = self.all.get(command.workflow)
+        return (
+            known is not None
+            and known.breaker == Breaker(command.state, command.generation)
+            and known.since_us == micros(command.issued_at)
+        )
+
     @property
     def any_paused(self) -> bool:
         """Whether some workflow is paused."""

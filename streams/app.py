@@ -25,7 +25,10 @@ from detectors.plan import compile_book
 from streams.commands_log import CommandsLog, open_log
 from streams.dispatch import Dispatcher
 from streams.exporter import Exporter
+from streams.log_reader import open_reader
 from streams.monitor import Headers, Monitor
+from streams.policy_changes import PolicyChanges
+from streams.policy_file import PolicyFile
 from streams.ready import wait_for_topics
 from streams.routes import Routes
 from streams.settings import Settings
@@ -39,6 +42,7 @@ log = logging.getLogger("andon.monitor")
 
 def monitor_app(
     book: PolicyBook,
+    source: PolicyFile,
     settings: Settings,
     routes: Routes | None,
     tell: Callable[[str], None] = log.info,
@@ -47,6 +51,7 @@ def monitor_app(
 
     Args:
         book: the policies.
+        source: tells when there are others.
         settings: where the broker is, and what is served where.
         routes: the receivers of alerts; None leaves delivery to another process.
         tell: hears what a person who starts the monitor wants to know.
@@ -65,7 +70,7 @@ def monitor_app(
         producer_max_request_size=largest,
         **APP_SETTINGS,
     )
-    exporter = Exporter(book)
+    exporter = Exporter()
     stack = AsyncExitStack()
     stack.callback(place.close)
 
@@ -77,7 +82,14 @@ def monitor_app(
     ) -> Any:
         return await app.producer.send(topic, key, value, None, None, headers)
 
-    monitor = Monitor(compile_book(book), open_commands, send, exporter)
+    monitor = Monitor(
+        compile_book(book),
+        open_commands,
+        lambda: open_reader(settings.bootstrap_servers),
+        send,
+        exporter,
+    )
+    changes = PolicyChanges(book, source, monitor, exporter, settings, tell)
     install(app, [EVENTS], monitor)
 
     @app.task
@@ -98,6 +110,15 @@ def monitor_app(
             except BrokerError as error:
                 log.warning("%s; trying again", error)
             await asyncio.sleep(FOLLOW_EVERY_S)
+
+    @app.task
+    async def watch_policies() -> None:
+        await monitor.opened.wait()
+        await changes.watch()
+
+    @app.task
+    async def renew_lines() -> None:
+        await changes.carry_out()
 
     @app.timer(SHOW_EVERY_S)
     async def show() -> None:
@@ -138,7 +159,11 @@ def take_place(folder: Path) -> tuple[str, IO[bytes]]:
 
 
 def run(
-    book: PolicyBook, settings: Settings, routes: Routes | None, tell: Callable[[str], None]
+    book: PolicyBook,
+    source: PolicyFile,
+    settings: Settings,
+    routes: Routes | None,
+    tell: Callable[[str], None],
 ) -> None:
     """Wait for the broker, then run as a worker until a signal.
 
@@ -147,7 +172,7 @@ def run(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)  # before the app is made: it remembers its loop
     loop.run_until_complete(wait_for_topics(settings.bootstrap_servers, tell))
-    app = monitor_app(book, settings, routes, tell)
+    app = monitor_app(book, source, settings, routes, tell)
     worker = app.Worker(loglevel="WARNING", quiet=True, loop=loop)
     worker.spinner = None  # it writes control characters, on no terminal too
     # A batch makes many objects and no cycles: looking for some after every 700 takes a quarter

@@ -14,7 +14,6 @@ from andon.breaker import State
 from andon.commands import Ack
 from andon.events import Event
 from andon.metrics import MONITOR, Metric
-from andon.policy import PolicyBook
 from detectors.flags import AUTOMATION, DENIED, ERROR, SUCCESS
 from detectors.kernel.loop import COUNTED, DUPLICATE, LATE
 from detectors.line import Line, Taken
@@ -35,9 +34,8 @@ _OUTCOMES = {"success": SUCCESS, "error": ERROR, "denied": DENIED}
 class Exporter:
     """Counts what the monitor does; `registry` is what a scrape reads."""
 
-    def __init__(self, book: PolicyBook) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._policies = book.policies
         self._metrics = {metric.name: _made(metric, self.registry) for metric in MONITOR}
         self._labels: dict[str, int] = {OTHER: 0}
         self._acked: dict[tuple[str, str], int] = {}
@@ -97,6 +95,7 @@ class Exporter:
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
         self.set("andon_workflows", sum(line.windows.workflows_held for line in lines))
         for line in lines:
+            self.set("andon_policy_info", 1, version=line.compiled.book.fingerprint)
             self._show_rules(line)
             self._show_breakers(line)
         for name, values in before - self._shown:  # of partitions that another worker has now
@@ -145,7 +144,7 @@ class Exporter:
             if len(self._labels) > WORKFLOWS_MAX:
                 break
             self._label(workflow)
-        for workflow, place in product(self._labels, range(len(self._policies))):
+        for workflow, place in product(self._labels, range(len(line.compiled.book.policies))):
             if (number := streams.get((workflow, place))) is not None:
                 yield workflow, place, number
 
@@ -191,7 +190,7 @@ class Exporter:
         labelled = list(self._labelled(line))
         current = line.windows.current([number for _, _, number in labelled])
         for (workflow, place, _), rates in zip(labelled, current, strict=True):
-            policy = self._policies[place]
+            policy = line.compiled.book.policies[place]
             for rule, observed in zip(policy.rules, rates, strict=True):
                 labels = {"workflow": workflow, "policy": policy.name, "rule": rule.name}
                 self.set("andon_rule_observed", observed, rate=rule.rate.value, **labels)

@@ -2,62 +2,42 @@
 
 A line's state is a function of the log. When a partition is taken over, its log is read again
 from the start without effects, up to where the group had come; breakers move on the way as the
-commands say that they did. From there on records are new.
+commands say that they did. From there on records are new. When the policies change, a line under
+the new ones is built in the same way beside the old one, which stays in force until then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from faust.types import TP
 
-from andon.breaker import State
-from andon.commands import Command
+from andon.commands import Alert, Audit, Command, Position
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS
 from detectors.columns import Records, Rejected
 from detectors.effects import Effects
-from detectors.line import Line, Taken
+from detectors.line import Taken
 from detectors.plan import Compiled
 from streams.batch import Batch
 from streams.commands_log import CommandsLog
 from streams.exporter import Exporter
+from streams.log_reader import Read
+from streams.policy_records import changed
+from streams.seat import Seat, moves_of, records_of
 
 Headers = list[tuple[str, bytes]]
 
 Send = Callable[[str, bytes | None, bytes | None, Headers | None], Awaitable[Awaitable[Any]]]
 """Queues a record (topic, key, value, headers); what it returns is done when the broker has it."""
 
-
-@dataclass(slots=True)
-class _Seat:
-    """One partition that this worker has: its line, and the offset that it reads next.
-
-    `moves` are commands that were in the log when the partition was taken over, each with the
-    offset that it came before.
-    """
-
-    line: Line
-    moves: deque[tuple[int, Command]]
-    next: int = 0
-
-    def reach(self, offset: int) -> None:
-        """Let the breakers move as they did before the record at `offset`."""
-        while self.moves and self.moves[0][0] <= offset:
-            self.line.obey(self.moves.popleft()[1])
-
-    def hear(self, command: Command) -> None:
-        """Obey a person now, or in turn."""
-        if self.moves:
-            self.moves.append((self.moves[-1][0], command))
-        else:
-            self.line.obey(command)
+CLOSE_RECORDS = 10_000
+"""How many records a new line may be behind when it is time to let events wait for it."""
+HOLD_S = 30.0
 
 
 class Monitor:
@@ -67,19 +47,26 @@ class Monitor:
         self,
         compiled: Compiled,
         open_commands: Callable[[], Awaitable[CommandsLog]],
+        open_reader: Callable[[], AbstractAsyncContextManager[Read]],
         send: Send,
         exporter: Exporter,
     ) -> None:
         self._compiled = compiled
         self._open_commands = open_commands
+        self._open_reader = open_reader
         self._commands: CommandsLog
         self.opened = asyncio.Event()
         self._send = send
         self._exporter = exporter
-        self._seats: dict[TP, _Seat] = {}
+        self._seats: dict[TP, Seat] = {}
+        self._turn = asyncio.Lock()  # held while lines change places, or one is at work
 
     async def assigned(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
         """Keep the lines that stand where the group stands; rebuild the others from the log."""
+        async with self._turn:
+            return await self._take_over(committed)
+
+    async def _take_over(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
         if self.opened.is_set():
             await self.follow_people()
         else:
@@ -90,9 +77,8 @@ class Monitor:
         for tp, offset in committed.items():
             seat = self._seats.get(tp)
             if seat is None or seat.next != offset:
-                moves = sorted(self._moves(tp, offset), key=lambda move: move[0])
-                seat = _Seat(Line(self._compiled), deque(moves))
-                seat.reach(0)
+                seat = Seat.empty(self._compiled)
+                seat.learn(moves_of(self._commands.history, tp, offset))
             seats[tp] = seat
         self._seats = seats
         return {tp: seat.next for tp, seat in seats.items()}
@@ -102,21 +88,24 @@ class Monitor:
 
     async def process(self, batch: Batch) -> None:
         """Judge a batch; returns when all that follows from it is written."""
+        async with self._turn:
+            await self._judge(batch)
+
+    async def _judge(self, batch: Batch) -> None:
         started = perf_counter()
         seat = self._seats[TP(batch.topic, batch.partition)]
         if seat.line.standings.any_paused:
             # Actions that a person has allowed come after the command: it must be heard first.
             await self.follow_people()
-        for start, end in _stretches(seat, batch):
-            records = _records(batch, start, end)
+        for start, end in seat.stretches(batch):
+            records = records_of(batch, start, end)
             if start < batch.replayed:
                 seat.line.replay(records)
             else:
                 taken = self._news(seat.line.take(records))
                 await self._carry_out(taken.effects, records)
                 self._exporter.took(taken, seat.line)
-        seat.next = batch.last + 1
-        seat.reach(seat.next)
+        seat.arrive(batch.last + 1)
         self._exporter.finished(batch.partition, len(batch), perf_counter() - started)
 
     async def follow_people(self) -> None:
@@ -130,6 +119,61 @@ class Monitor:
             # Compaction keeps the newest record: it must be the one that holds.
             if self._commands.newest[workflow] != holds:
                 await (await self._send(COMMANDS, workflow.encode(), holds.to_json(), None))
+
+    def adopt(self, compiled: Compiled) -> None:
+        """Judge by other policies from the next `renew()` on."""
+        self._compiled = compiled
+
+    async def renew(self) -> None:
+        """Bring every line under the policies last adopted, one partition after the other.
+
+        Until its turn comes a partition is judged by those before. After an error call it again.
+        """
+        while old := [tp for tp, seat in self._seats.items() if self._is_old(seat)]:
+            await self._renew(old[0])
+
+    async def _renew(self, tp: TP) -> None:
+        old, new = self._seats[tp], Seat.empty(self._compiled)
+        async with self._open_reader() as read:
+            behind, before = old.next, math.inf
+            # As long as it is far behind and gains ground, events go on meanwhile.
+            while CLOSE_RECORDS < behind < before and self._awaits(tp, old, new):
+                await self._catch_up(tp, old, new, read)
+                behind, before = old.next - new.next, behind
+            async with self._turn, asyncio.timeout(HOLD_S):
+                await self._catch_up(tp, old, new, read)
+                if self._awaits(tp, old, new):
+                    await self._write_change(tp, old, new)
+                    new.learn(moves_of(self._commands.history, tp, old.next))
+                    self._seats[tp] = new
+
+    def _is_old(self, seat: Seat) -> bool:
+        return seat.line.compiled is not self._compiled
+
+    def _awaits(self, tp: TP, old: Seat, new: Seat) -> bool:
+        return self._seats.get(tp) is old and not self._is_old(new)
+
+    async def _catch_up(self, tp: TP, old: Seat, new: Seat, read: Read) -> None:
+        """Bring `new` to where `old` stands now, as after a restart."""
+        end = old.next
+        await self.follow_people()
+        new.learn(moves_of(self._commands.history, tp, end))
+        async for batch in read(tp, new.next, end):
+            if not self._awaits(tp, old, new):
+                return
+            new.replay(batch)
+            await asyncio.sleep(0)  # the events of now take their turn
+        new.arrive(end)
+
+    async def _write_change(self, tp: TP, old: Seat, new: Seat) -> None:
+        at = Position(topic=tp.topic, partition=tp.partition, offset=old.next)
+        await self.write([changed(old.line.compiled.book, new.line.compiled.book, at)])
+
+    async def write(self, audits: Sequence[Audit], alerts: Sequence[Alert] = ()) -> None:
+        """Write down what does not follow from events; returns when the broker has it."""
+        for topic, items in ((AUDIT, audits), (ALERTS, alerts)):
+            for item in items:
+                await (await self._send(topic, item.workflow.encode(), item.to_json(), None))
 
     @property
     def partitions(self) -> list[TP]:
@@ -145,25 +189,6 @@ class Monitor:
         lines = [seat.line for seat in self._seats.values()]
         lag = {tp.partition: max(0, ends.get(tp, 0) - s.next) for tp, s in self._seats.items()}
         self._exporter.show(lines, lag)
-
-    def _moves(self, tp: TP, committed: int) -> Iterator[tuple[int, Command]]:
-        """The commands of the log, in order, each with the offset that it came before.
-
-        Those of the monitor that were written but whose events are not committed are left out:
-        the same events will bring them about again. What a person commanded in between follows
-        them then as it did before.
-        """
-        for history in self._commands.history.values():
-            at = 0
-            for command in history:
-                source = command.source
-                if source is None:
-                    yield at, command
-                elif (source.topic, source.partition) == (tp.topic, tp.partition):
-                    # A wait is over before an event, all else comes after one.
-                    at = source.offset + (command.state is not State.HALF_OPEN)
-                    if source.offset < committed:
-                        yield at, command
 
     def _news(self, taken: Taken) -> Taken:
         """Without the commands that a worker before us has written."""
@@ -200,32 +225,9 @@ class Monitor:
         )
 
 
-def _stretches(seat: _Seat, batch: Batch) -> Iterator[tuple[int, int]]:
-    """Cut a batch where records begin to be new and where a breaker is to move by a command."""
-    start = 0
-    while start < len(batch):
-        seat.reach(batch.offsets[start])
-        end = len(batch) if start >= batch.replayed else batch.replayed
-        if seat.moves:
-            end = min(end, bisect_left(batch.offsets, seat.moves[0][0]))
-        yield start, end
-        start = end
-
-
 def _holds(history: list[Command], command: Command) -> bool:
     return any(command.command_id == known.command_id for known in history)
 
 
 def _topics(effects: Effects) -> list[tuple[str, list[Any]]]:
     return [(COMMANDS, effects.commands), (ALERTS, effects.alerts), (AUDIT, effects.audits)]
-
-
-def _records(batch: Batch, start: int, end: int) -> Records:
-    return Records(
-        values=batch.values[start:end],
-        keys=batch.keys[start:end],
-        appended_ms=np.array(batch.timestamps[start:end], np.int64),
-        topic=batch.topic,
-        partition=batch.partition,
-        offsets=batch.offsets[start:end],
-    )

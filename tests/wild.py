@@ -12,6 +12,7 @@ from andon.commands import Alert, Audit, Command
 from andon.policy import PolicyBook
 from andon.topics import ALERTS, AUDIT, COMMANDS
 from detectors.columns import Records
+from detectors.effects import Effects
 from detectors.line import Line
 from detectors.plan import compile_book
 from tests.eventlog import line
@@ -44,6 +45,11 @@ def uninterrupted(book: PolicyBook, topic: str, partition: int, records: Sequenc
         )
         .effects
     )
+    return effects_written(effects)
+
+
+def effects_written(effects: Effects) -> Written:
+    """The records that carry effects out, topic after topic."""
     return [
         (topic, item.workflow, item.to_json())
         for topic, items in (

@@ -36,9 +36,9 @@ def monitor(
     Exit status: 0 when stopped, 1 when it failed (start it again: it goes on where it was),
     2 for a file that cannot be used.
     """
-    from andon.policy_file import load_policies
     from streams.app import run
     from streams.cautions import cautions
+    from streams.policy_file import PolicyFile
     from streams.routes import load_routes
     from streams.settings import load_settings
 
@@ -51,7 +51,8 @@ def monitor(
         settings = load_settings(
             **{name: value for name, value in given.items() if value is not None}
         )
-        book = load_policies(settings.policy)
+        source = PolicyFile(settings.policy)
+        book = source.load()
         routes = load_routes(receivers) if alerts else None
     except AndonError as error:
         typer.echo(str(error), err=True)
@@ -60,7 +61,7 @@ def monitor(
         typer.echo(f"andon monitor: caution: {line}", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker has its own
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(book, settings, routes, _tell)
+    run(book, source, settings, routes, _tell)
 
 
 def _tell(line: str) -> None:

@@ -22,6 +22,7 @@ _COLOURS: dict[AlertKind, str] = {
     "on_trial": "yellow",
     "resumed": "green",
     "would_pause": "yellow",
+    "policy_refused": "red",
     "test": "cyan",
 }
 

@@ -111,7 +111,8 @@ class Plant:
 @contextmanager
 def plant() -> Iterator[Plant]:
     """Serves the metrics on free ports until it is left."""
-    exporter, registry = Exporter(BOOK), CollectorRegistry()
+    exporter, registry = Exporter(), CollectorRegistry()
+    exporter.set("andon_policy_valid", 1)
     automation = Guard("refunds", "agent-1", transport=MemoryTransport())
     export(automation, registry=registry)
     with ExitStack() as stack:

@@ -106,6 +106,11 @@ class Kafka:
         return [TopicPartition(topic, partition) for partition in sorted(found)]
 
 
+def policy_file(policies: list[dict[str, Any]]) -> str:
+    """The text of a file with these policies."""
+    return yaml.safe_dump({"version": 1, "policies": policies})
+
+
 class Monitor:
     """`andon monitor` as a process; a context manager that leaves none behind."""
 
@@ -122,9 +127,10 @@ class Monitor:
         folder.mkdir(parents=True, exist_ok=True)
         self.group = group
         self.log = folder / f"{name}.log"
-        policy = folder / "policy.yaml"
-        policy.write_text(yaml.safe_dump({"version": 1, "policies": policies}))
-        self._command = [ANDON, "monitor", "--policy", str(policy), "--metrics-port", "0", *options]
+        self.policy = folder / "policy.yaml"
+        self.policy.write_text(policy_file(policies))
+        place = ["--policy", str(self.policy), "--metrics-port", "0"]
+        self._command = [ANDON, "monitor", *place, *options]
         self._env = environment | {
             "KAFKA_BOOTSTRAP_SERVERS": address,
             "ANDON_DATA_DIR": str(folder),
@@ -140,6 +146,11 @@ class Monitor:
                 self._command, env=os.environ | self._env, stdout=log, stderr=subprocess.STDOUT
             )
         return self
+
+    def hang_up(self) -> None:
+        """Send it SIGHUP."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it; its exit status."""

@@ -43,7 +43,7 @@ def event(workflow: str, number: int, **fields: Any) -> bytes:
 
 
 def test_workflows_beyond_the_cap_are_counted_together() -> None:
-    made = Exporter(BOOK)
+    made = Exporter()
     took(made, [event(workflow, number) for number in range(2) for workflow in WORKFLOWS])
     rule = {"policy": "only", "rule": "rule-0", "rate": "value"}
     for workflow, times in {"w0": 1, WORKFLOWS[WORKFLOWS_MAX - 1]: 1, OTHER: SURPLUS}.items():
@@ -56,7 +56,7 @@ def test_workflows_beyond_the_cap_are_counted_together() -> None:
 
 
 def test_of_groups_the_largest_is_shown() -> None:
-    made = Exporter(BOOK)
+    made = Exporter()
     took(made, [event("w", number, target=target) for number, target in enumerate("abbbcc")])
     rule = {"workflow": "w", "policy": "only", "rule": "rule-1", "rate": "volume"}
     assert shown(made, "andon_rule_observed", **rule) == 3
@@ -64,7 +64,7 @@ def test_of_groups_the_largest_is_shown() -> None:
 
 
 def test_gauges_go_with_their_partition_and_come_back_with_it() -> None:
-    made = Exporter(BOOK)
+    made = Exporter()
     judge = took(made, [event("w", 0)])
     made.show([], {})
     assert shown(made, "andon_breaker_state", workflow="w") is None

@@ -5,113 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from faust.types import TP
 
 from andon.breaker import State
-from andon.policy import PolicyBook
-from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS
-from detectors.plan import compile_book
+from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams import control
-from streams.batch import Batch
 from streams.broker import EmbeddedBroker
 from streams.commands_log import open_log
-from streams.exporter import Exporter
-from streams.monitor import Monitor
 from streams.settings import Settings
 from streams.topics import apply
-from tests.eventlog import START, book, line
-from tests.wild import MODELS, RECOVER, RULES, Written, a_wild_log, once, uninterrupted
+from tests.eventlog import book, line
+from tests.streams.lives import NEVER, Bench, DiedError, now_line
+from tests.wild import MODELS, RECOVER, RULES, a_wild_log, once
 
 Unique = Callable[[str], str]
 
 BOOK = book(*RULES, recover=RECOVER)
-
-
-NEVER = 1 << 30
-
-
-class DiedError(Exception):
-    """The worker, between two writes."""
-
-
-class Bench:
-    """One partition's log, and monitors on it, one after the other."""
-
-    def __init__(self, address: str, topic: str, book: PolicyBook = BOOK) -> None:
-        self.address, self.topic, self.compiled = address, topic, compile_book(book)
-        self.log: list[bytes] = []
-        self.committed = 0
-        self.written: Written = []
-        self.writes_left = NEVER
-        self.exporter = Exporter(book)
-
-    def records(self) -> list[Any]:
-        return [
-            SimpleNamespace(offset=n, key=None, value=value, timestamp=4_000_000_000_000)
-            for n, value in enumerate(self.log)
-        ]
-
-    @asynccontextmanager
-    async def monitor(self) -> AsyncIterator[Life]:
-        """A worker that takes the partition over and dies at the end of the block."""
-        self.exporter = Exporter(self.compiled.book)
-        async with AsyncExitStack() as stack:
-            producer = AIOKafkaProducer(bootstrap_servers=self.address)
-            await producer.start()
-            stack.push_async_callback(producer.stop)
-
-            async def send(topic: str, key: bytes | None, value: bytes | None, _: Any) -> Any:
-                if self.writes_left == 0:
-                    raise DiedError
-                self.writes_left -= 1
-                self.written.append((topic, (key or b"").decode(), value or b""))
-                return await producer.send(topic, value, key)
-
-            monitor = Monitor(
-                self.compiled,
-                lambda: stack.enter_async_context(open_log(self.address, COMMANDS, ACKS)),
-                send,
-                self.exporter,
-            )
-            life = Life(self, monitor)
-            life.next = (await monitor.assigned({life.tp: self.committed}))[life.tp]
-            yield life
-
-    def uninterrupted(self) -> Written:
-        """What one line that reads the whole log writes."""
-        return uninterrupted(self.compiled.book, self.topic, 0, self.records())
-
-
-class Life:
-    """A monitor from taking the partition over to its death."""
-
-    def __init__(self, bench: Bench, monitor: Monitor) -> None:
-        self.bench, self.monitor = bench, monitor
-        self.tp = TP(bench.topic, 0)
-        self.committed_at_start = bench.committed
-        self.next = 0
-
-    async def read(self, until: int, at_once: Callable[[], int] = lambda: 7) -> None:
-        """Process the log up to an offset, without committing."""
-        records = self.bench.records()
-        while self.next < until:
-            some = records[self.next : min(until, self.next + at_once())]
-            await self.monitor.process(self._batch(some))
-            self.next += len(some)
-
-    def _batch(self, records: list[Any]) -> Batch:
-        return Batch.of(self.tp.topic, self.tp.partition, self.committed_at_start, records)
-
-    def state(self, workflow: str) -> tuple[State, int]:
-        return tuple(self.monitor._seats[self.tp].line.standings.of(workflow))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -119,7 +31,7 @@ def test_wherever_a_worker_dies_the_next_one_decides_the_same(
     broker: str, unique: Unique, seed: int
 ) -> None:
     chance = random.Random(seed)
-    bench = Bench(broker, unique("events"))
+    bench = Bench(broker, unique("events"), BOOK)
     bench.log = a_wild_log(chance, [unique(name) for name in "abc"], 900)
 
     async def run() -> None:
@@ -147,7 +59,7 @@ def test_wherever_a_worker_dies_the_next_one_decides_the_same(
 
 
 def test_what_the_log_holds_is_not_written_again(broker: str, unique: Unique) -> None:
-    bench = Bench(broker, unique("events"))
+    bench = Bench(broker, unique("events"), BOOK)
     workflow = unique("refunds")
     bench.log = [
         line(str(n), n, workflow=workflow, value=60, currency="USD", target=str(n))
@@ -176,16 +88,9 @@ def test_what_the_log_holds_is_not_written_again(broker: str, unique: Unique) ->
     assert not trips, "counted by the worker before"
 
 
-def now_line(event_id: str, workflow: str, after_s: float, **fields: Any) -> bytes:
-    """An event of today: people's commands are."""
-    at = (datetime.now(UTC) - START) / timedelta(seconds=1)
-    money = {"value": 60, "currency": "USD", "target": event_id}
-    return line(event_id, at + after_s, workflow=workflow, **money | fields)
-
-
 @pytest.mark.parametrize("dies", [False, True])
 def test_after_a_reset_only_later_events_count(broker: str, unique: Unique, dies: bool) -> None:
-    bench = Bench(broker, unique("events"))
+    bench = Bench(broker, unique("events"), BOOK)
     workflow = unique("refunds")
     bench.log = [now_line(f"before {n}", workflow, -30 + n) for n in range(3)]
 
@@ -216,7 +121,7 @@ def test_after_a_reset_only_later_events_count(broker: str, unique: Unique, dies
 
 
 def test_actions_that_a_reset_allowed_count_for_its_trial(broker: str, unique: Unique) -> None:
-    bench = Bench(broker, unique("events"))
+    bench = Bench(broker, unique("events"), BOOK)
     workflow = unique("refunds")
     bench.log = [now_line(f"before {n}", workflow, -30 + n) for n in range(2)]
 
@@ -239,7 +144,7 @@ def test_a_person_who_was_first_holds(own_broker: EmbeddedBroker, unique: Unique
     """
     broker = own_broker.bootstrap_servers
     apply(broker, Settings(bootstrap_servers=broker))
-    bench = Bench(broker, unique("events"))
+    bench = Bench(broker, unique("events"), BOOK)
     workflow = unique("refunds")
     bench.log = [now_line(str(n), workflow, -30 + n) for n in range(2)]
 

@@ -1,0 +1,102 @@
+"""Policies that change while the monitor runs: good ones are taken into force, bad ones told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from time import time
+
+from andon.errors import BrokerError, FileError
+from andon.policy import PolicyBook
+from detectors.plan import compile_book
+from streams.cautions import cautions
+from streams.exporter import Exporter
+from streams.monitor import Monitor
+from streams.policy_file import PolicyFile
+from streams.policy_records import refused
+from streams.settings import Settings
+
+LOOK_EVERY_S = 0.5
+TRY_AGAIN_S = 1.0
+
+log = logging.getLogger("andon.monitor")
+
+
+class PolicyChanges:
+    """Looks for new versions, at once on SIGHUP. The last good one stays in force."""
+
+    def __init__(
+        self,
+        book: PolicyBook,
+        source: PolicyFile,
+        monitor: Monitor,
+        exporter: Exporter,
+        settings: Settings,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._book = book
+        self._source = source
+        self._monitor = monitor
+        self._exporter = exporter
+        self._settings = settings
+        self._tell = tell
+        self._adopted = asyncio.Event()
+        self._exporter.set("andon_policy_valid", 1)
+        self._exporter.set("andon_policy_loaded_timestamp_seconds", time())
+
+    async def watch(self) -> None:
+        """Look for new versions, for ever."""
+        asked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), LOOK_EVERY_S)
+            at_once = asked.is_set()
+            asked.clear()
+            await self.look(at_once=at_once)
+
+    async def look(self, *, at_once: bool = False) -> None:
+        """Take a new version, or tell what is wrong with it."""
+        try:
+            book = await self._source.look(at_once=at_once)
+            if book is not None:
+                self._take(book)
+        except FileError as error:
+            self._exporter.set("andon_policy_valid", 0)
+            log.error("policies not changed, %s stays in force:\n%s", self._book.fingerprint, error)
+            audit, alert = refused(self._book, error, self._source.check)
+            await self._monitor.write([audit], [alert])
+        except BrokerError as error:
+            log.warning("%s; looking for policies again", error)
+
+    async def carry_out(self) -> None:
+        """Take what was adopted into force, for ever."""
+        while True:
+            await self._adopted.wait()
+            self._adopted.clear()
+            book = self._book
+            try:
+                await self._monitor.renew()
+            except (BrokerError, TimeoutError) as error:
+                log.warning("policies %s wait: %s; trying again", book.fingerprint, error)
+                self._adopted.set()
+                await asyncio.sleep(TRY_AGAIN_S)
+                continue
+            self._exporter.set("andon_policy_loaded_timestamp_seconds", time())
+            self._tell(f"policies {book.fingerprint} are in force")
+
+    def _take(self, book: PolicyBook) -> None:
+        compiled = compile_book(book)
+        self._exporter.set("andon_policy_valid", 1)
+        if book.fingerprint == self._book.fingerprint:
+            self._tell(f"policies {book.fingerprint} as before")
+            return
+        self._book = book
+        self._tell(f"policies {book.fingerprint} from {self._source.name}")
+        for line in cautions(book, self._settings):
+            log.warning("caution: %s", line)
+        self._monitor.adopt(compiled)
+        self._adopted.set()

@@ -1,0 +1,57 @@
+"""The policy file of a running monitor, looked at again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from pathlib import Path
+
+from andon.policy import PolicyBook
+from andon.policy_file import load_policies, parse_policies
+
+
+class PolicyFile:
+    """Reads rather than asks when it was changed: editors replace it, mounts swap links.
+
+    A version is taken once two looks in a row have found it, so that one that is being written
+    is not taken for whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.check = f"andon policy check {shlex.quote(self.name)}"
+        self._path = path
+        self._taken: bytes | None = None
+        self._seen: bytes | None = None
+
+    def load(self) -> PolicyBook:
+        """What it says now. Raises PolicyError."""
+        self._taken = self._seen = self._content()
+        return self._parsed(self._taken)
+
+    async def look(self, *, at_once: bool = False) -> PolicyBook | None:
+        """A version that was not taken before; with `at_once` what it says now, in any case.
+
+        Raises:
+            PolicyError: such a version cannot be used; once for each.
+        """
+        content = await asyncio.to_thread(self._content)
+        whole, self._seen = content == self._seen, content
+        if not at_once and (content == self._taken or not whole):
+            return None
+        self._taken = content
+        return self._parsed(content)
+
+    def _content(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return None
+
+    def _parsed(self, content: bytes | None) -> PolicyBook:
+        try:
+            if content is not None:
+                return parse_policies(content.decode(), self.name)
+        except UnicodeDecodeError:
+            pass
+        return load_policies(self._path)  # says why it cannot be read
