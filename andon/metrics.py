@@ -84,6 +84,17 @@ MONITOR: tuple[Metric, ...] = (
         ("receiver", "result"),
     ),
     Metric("andon_workflows", "gauge", "Workflows that the windows hold."),
+    Metric(
+        "andon_workflows_forgotten",
+        "gauge",
+        "Workflows that were silent for so long that no window could see them, and were forgotten.",
+    ),
+    Metric(
+        "andon_workflows_evicted",
+        "gauge",
+        "Workflows that were forgotten because there were too many; their windows began anew.",
+    ),
+    Metric("andon_groups", "gauge", "Groups of rules with `per` or `same` that are held."),
     Metric("andon_window_events", "gauge", "Events that the windows hold."),
     Metric("andon_lag_records", "gauge", "Records not yet read, as last seen.", ("partition",)),
     Metric(
@@ -92,6 +103,11 @@ MONITOR: tuple[Metric, ...] = (
         "From a batch of raw records to its effects written.",
         (),
         _LATENCY_S,
+    ),
+    Metric(
+        "andon_snapshot_timestamp_seconds",
+        "gauge",
+        "When what the windows hold was last written down.",
     ),
     Metric("andon_last_batch_timestamp_seconds", "gauge", "When the last batch was finished."),
     Metric("andon_policy_info", "gauge", "1 for the policies in force, by version.", ("version",)),

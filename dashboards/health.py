@@ -14,6 +14,7 @@ def monitor() -> list[Any]:
     """What it reads, how fast, and what it tells."""
     lag = f"sum by (partition) ({select('andon_lag_records')})"
     loaded = f"time() - {latest('andon_policy_loaded_timestamp_seconds', 'instance')}"
+    written = f"time() - {latest('andon_snapshot_timestamp_seconds', 'instance')}"
     idle = f"time() - {latest('andon_last_batch_timestamp_seconds', 'instance')}"
     return [
         lines(
@@ -77,6 +78,20 @@ def monitor() -> list[Any]:
             "short",
             Query(f"sum({select('andon_window_events')})", "events"),
             Query(f"sum({select('andon_workflows')})", "workflows"),
+            Query(f"sum({select('andon_groups')})", "groups"),
+        ),
+        lines(
+            "Workflows forgotten",
+            "Silent for longer than any window; or evicted, because there were too many.",
+            "short",
+            Query(f"sum({select('andon_workflows_forgotten')})", "silent"),
+            Query(f"sum({select('andon_workflows_evicted')})", "evicted"),
+        ),
+        lines(
+            "Age of the last snapshot",
+            "A restart reads the log from there on.",
+            "s",
+            Query(written, "{{instance}}"),
         ),
         lines(
             "Policies",

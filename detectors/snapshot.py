@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +34,7 @@ def snapshot_of(line: Line) -> Snapshot:
     """What the line holds now."""
     state, names = line.windows.dump()
     keys, event_ids, events = line.recent.dump()
-    text = json.dumps(
+    text = msgspec.json.encode(
         {
             "windows": names,
             "standings": line.standings.dump(),
@@ -42,7 +42,7 @@ def snapshot_of(line: Line) -> Snapshot:
             "recent": [event_ids, events],
         }
     )
-    return Snapshot({**state._asdict(), "recent": keys}, text.encode())
+    return Snapshot({**state._asdict(), "recent": keys}, text)
 
 
 def line_of(compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS) -> Line:
@@ -51,7 +51,7 @@ def line_of(compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS) -> 
     Raises:
         ValueError, KeyError: the snapshot is no such thing; see `fingerprint`.
     """
-    line, names = Line(compiled, bounds=bounds), json.loads(snapshot.names)
+    line, names = Line(compiled, bounds=bounds), msgspec.json.decode(snapshot.names)
     types = line.windows.state._asdict()
     # What was read from a file has lost that its records are aligned; the loop must know.
     arrays = {name: snapshot.arrays[name].view(like.dtype) for name, like in types.items()}

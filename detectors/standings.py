@@ -57,6 +57,10 @@ class Standings:
         standing = self.all.get(workflow)
         return standing.breaker if standing else Breaker()
 
+    def is_past(self, command: Command) -> bool:
+        """Whether the workflow has moved as this command says, or further."""
+        return command.generation < self.of(command.workflow).generation or self.stands_by(command)
+
     def stands_by(self, command: Command) -> bool:
         """Whether the workflow stands where this command put it, and since then."""
         known = self.all.get(command.workflow)

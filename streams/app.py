@@ -12,6 +12,7 @@ import socket
 import zlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +33,7 @@ from streams.policy_file import PolicyFile
 from streams.ready import wait_for_topics
 from streams.routes import Routes
 from streams.settings import Settings
+from streams.snapshots import Snapshots, marks
 from streams.transport import APP_SETTINGS, install
 
 FOLLOW_EVERY_S = 0.25
@@ -82,13 +84,21 @@ def monitor_app(
     ) -> Any:
         return await app.producer.send(topic, key, value, None, None, headers)
 
+    snapshots = Snapshots(
+        datadir / "snapshots" / settings.group,
+        partial(marks, settings.bootstrap_servers),
+        settings.snapshot_every_s,
+        exporter.snapshot_written,
+    )
     monitor = Monitor(
         compile_book(book),
         open_commands,
         lambda: open_reader(settings.bootstrap_servers),
         send,
         exporter,
+        snapshots,
     )
+    stack.push_async_callback(monitor.close)
     changes = PolicyChanges(book, source, monitor, exporter, settings, tell)
     install(app, [EVENTS], monitor)
 

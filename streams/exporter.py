@@ -78,6 +78,10 @@ class Exporter:
         self._metrics["andon_batch_seconds"].observe(seconds)
         self._metrics["andon_last_batch_timestamp_seconds"].set(time())
 
+    def snapshot_written(self) -> None:
+        """A snapshot of a line was written."""
+        self.set("andon_snapshot_timestamp_seconds", time())
+
     def show(self, lines: list[Line], lag: Mapping[int, int]) -> None:
         """Set the gauges: where workflows and rules stand, what is held, what waits.
 
@@ -94,6 +98,10 @@ class Exporter:
             self.set("andon_lag_records", records, partition=str(partition))
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
         self.set("andon_workflows", sum(line.windows.workflows_held for line in lines))
+        self.set("andon_groups", sum(line.windows.groups_held for line in lines))
+        for why in ("forgotten", "evicted"):
+            workflows = sum(getattr(line.windows, why) for line in lines)
+            self.set(f"andon_workflows_{why}", workflows)
         for line in lines:
             self.set("andon_policy_info", 1, version=line.compiled.book.fingerprint)
             self._show_rules(line)

@@ -1,9 +1,10 @@
 """The monitor: hands each partition's batches to its line, and carries out what the line says.
 
 A line's state is a function of the log. When a partition is taken over, its log is read again
-from the start without effects, up to where the group had come; breakers move on the way as the
-commands say that they did. From there on records are new. When the policies change, a line under
-the new ones is built in the same way beside the old one, which stays in force until then.
+without effects, from its snapshot or from its start, up to where the group had come; breakers
+move on the way as the commands say that they did. From there on records are new. When the
+policies change, a line under the new ones is built in the same way beside the old one, which stays
+in force until then.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from streams.exporter import Exporter
 from streams.log_reader import Read
 from streams.policy_records import changed
 from streams.seat import Seat, moves_of, records_of
+from streams.snapshots import Mark, Snapshots
 
 Headers = list[tuple[str, bytes]]
 
@@ -50,8 +52,10 @@ class Monitor:
         open_reader: Callable[[], AbstractAsyncContextManager[Read]],
         send: Send,
         exporter: Exporter,
+        snapshots: Snapshots,
     ) -> None:
         self._compiled = compiled
+        self._snapshots = snapshots
         self._open_commands = open_commands
         self._open_reader = open_reader
         self._commands: CommandsLog
@@ -73,13 +77,12 @@ class Monitor:
             self._commands = await self._open_commands()
             self._exporter.acked(self._commands.acks, count=False)
             self.opened.set()
-        seats = {}
-        for tp, offset in committed.items():
-            seat = self._seats.get(tp)
-            if seat is None or seat.next != offset:
-                seat = Seat.empty(self._compiled)
-                seat.learn(moves_of(self._commands.history, tp, offset))
-            seats[tp] = seat
+        seats = {tp: seat for tp, seat in self._seats.items() if seat.next == committed.get(tp)}
+        others = {tp: offset for tp, offset in committed.items() if tp not in seats}
+        restored = await self._snapshots.restore(self._compiled, others)
+        for tp, offset in others.items():
+            seats[tp] = Seat(*restored[tp]) if tp in restored else Seat.empty(self._compiled)
+            seats[tp].learn(moves_of(self._commands.history, tp, offset))
         self._seats = seats
         return {tp: seat.next for tp, seat in seats.items()}
 
@@ -93,7 +96,9 @@ class Monitor:
 
     async def _judge(self, batch: Batch) -> None:
         started = perf_counter()
-        seat = self._seats[TP(batch.topic, batch.partition)]
+        tp = TP(batch.topic, batch.partition)
+        seat = self._seats[tp]
+        seat.last = None
         if seat.line.standings.any_paused:
             # Actions that a person has allowed come after the command: it must be heard first.
             await self.follow_people()
@@ -106,7 +111,14 @@ class Monitor:
                 await self._carry_out(taken.effects, records)
                 self._exporter.took(taken, seat.line)
         seat.arrive(batch.last + 1)
+        seat.last = Mark.of(batch.last, batch.timestamps[-1], batch.values[-1])
+        self._snapshots.offer(tp, seat.line, seat.last)
         self._exporter.finished(batch.partition, len(batch), perf_counter() - started)
+
+    async def close(self) -> None:
+        """Write down what the lines hold, except one that is at work."""
+        seats = self._seats.items()
+        await self._snapshots.close({tp: (s.line, s.last) for tp, s in seats if s.last})
 
     async def follow_people(self) -> None:
         """Read what people have commanded and guards have answered since the last time."""

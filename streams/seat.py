@@ -16,6 +16,7 @@ from detectors.columns import Records
 from detectors.line import Line
 from detectors.plan import Compiled
 from streams.batch import Batch
+from streams.snapshots import Mark
 
 Move = tuple[int, Command]
 """A command of the log, and the offset of the record that it came before."""
@@ -29,8 +30,9 @@ class Seat:
     """
 
     line: Line
-    moves: deque[Move] = field(default_factory=deque)
     next: int = 0
+    moves: deque[Move] = field(default_factory=deque)
+    last: Mark | None = None  # the record that it has judged last; None while it is at work
 
     @classmethod
     def empty(cls, compiled: Compiled) -> Seat:
@@ -39,8 +41,7 @@ class Seat:
 
     def learn(self, moves: Iterable[Move]) -> None:
         """Take in the log's commands of now, as far as they are not known yet."""
-        known = self.line.standings.of
-        self.moves = deque(m for m in moves if m[1].generation > known(m[1].workflow).generation)
+        self.moves = deque(move for move in moves if not self.line.standings.is_past(move[1]))
         self.reach(self.next)
 
     def reach(self, offset: int) -> None:

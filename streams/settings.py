@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".andon")
     policy: Path = Path("policy.yaml")
 
+    snapshot_every_s: float = Field(default=60.0, gt=0)
+
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
     events_retention_days: int = Field(default=7, ge=1)

@@ -73,10 +73,14 @@ def assert_nothing_differs(kafka: Kafka, book: PolicyBook) -> None:
         assert once(found, topic) == once(expected, topic)
 
 
-def test_killed_and_stopped_at_any_point(kafka: Kafka, tmp_path: Path) -> None:
+@pytest.mark.parametrize("snapshot_every_s", ["0.1", "1e9"])
+def test_killed_and_stopped_at_any_point(
+    kafka: Kafka, tmp_path: Path, snapshot_every_s: str
+) -> None:
     chance = random.Random(1)
     flow = Flow(kafka, chance)
-    with Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts") as monitor:
+    often = {"ANDON_SNAPSHOT_EVERY_S": snapshot_every_s}
+    with Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts", **often) as monitor:
         for how in (signal.SIGKILL, signal.SIGTERM):
             before = sum(kafka.committed(monitor.group).values())
             flow.go_on(400)
@@ -94,7 +98,8 @@ def test_one_of_two_workers_is_killed(kafka: Kafka, tmp_path: Path) -> None:
     flow = Flow(kafka, random.Random(3))
 
     def worker(name: str) -> Monitor:
-        return Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts", name=name)
+        often = {"ANDON_SNAPSHOT_EVERY_S": "0.1"}  # each may go on from the other's
+        return Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts", name=name, **often)
 
     with worker("one") as one, worker("two") as two:
         flow.go_on(800)
@@ -106,4 +111,19 @@ def test_one_of_two_workers_is_killed(kafka: Kafka, tmp_path: Path) -> None:
         one.start()  # the embedded broker gives the partitions of the dead to nobody else
         flow.go_on(3000)
         two.catch_up(kafka)
+    assert_nothing_differs(kafka, BOOK)
+
+
+def test_a_restart_goes_on_from_where_it_was(kafka: Kafka, tmp_path: Path) -> None:
+    flow = Flow(kafka, random.Random(5))
+    with Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts") as monitor:
+        flow.go_on(1500)
+        monitor.catch_up(kafka)
+        assert monitor.stop() == 0
+        monitor.start()
+        flow.go_on(100)
+        monitor.catch_up(kafka)
+        assert monitor.metric("andon_records_total") == 100
+        flow.go_on(3000)
+        monitor.catch_up(kafka)
     assert_nothing_differs(kafka, BOOK)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +24,7 @@ from streams.commands_log import open_log
 from streams.exporter import Exporter
 from streams.log_reader import Read
 from streams.monitor import Monitor
+from streams.snapshots import Mark, Snapshots
 from tests.eventlog import START, line
 from tests.wild import Written, uninterrupted
 
@@ -37,6 +40,7 @@ class Bench:
 
     def __init__(self, address: str, topic: str, book: PolicyBook) -> None:
         self.address, self.topic, self.compiled = address, topic, compile_book(book)
+        self.folder, self.snapshot_every_s = TemporaryDirectory(), 1e9
         self.log: list[bytes] = []
         self.committed = 0
         self.written: Written = []
@@ -66,6 +70,13 @@ class Bench:
 
         yield read
 
+    async def look_up(self, offsets: Mapping[TP, int]) -> dict[TP, Mark]:
+        found = {}
+        for tp, offset in offsets.items():
+            record = self.records()[offset]
+            found[tp] = Mark.of(offset, record.timestamp, record.value)
+        return found
+
     @asynccontextmanager
     async def monitor(self) -> AsyncIterator[Life]:
         """A worker that takes the partition over and dies at the end of the block."""
@@ -88,6 +99,7 @@ class Bench:
                 self.reader,
                 send,
                 self.exporter,
+                Snapshots(Path(self.folder.name), self.look_up, self.snapshot_every_s),
             )
             life = Life(self, monitor)
             life.next = (await monitor.assigned({life.tp: self.committed}))[life.tp]

@@ -26,17 +26,22 @@ Unique = Callable[[str], str]
 BOOK = book(*RULES, recover=RECOVER)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("snapshots", [False, True])
+@pytest.mark.parametrize("seed", range(5))
 def test_wherever_a_worker_dies_the_next_one_decides_the_same(
-    broker: str, unique: Unique, seed: int
+    broker: str, unique: Unique, seed: int, snapshots: bool
 ) -> None:
     chance = random.Random(seed)
     bench = Bench(broker, unique("events"), BOOK)
+    bench.snapshot_every_s = 0 if snapshots else 1e9
     bench.log = a_wild_log(chance, [unique(name) for name in "abc"], 900)
+
+    started_at: list[int] = []
 
     async def run() -> None:
         while bench.committed < len(bench.log):
             async with bench.monitor() as life:
+                started_at.append(life.next)
                 start = max(life.next, bench.committed)
                 dies_at = min(len(bench.log), start + chance.randrange(5, 300))
                 bench.writes_left = chance.choice([NEVER, chance.randrange(30)])
@@ -47,6 +52,7 @@ def test_wherever_a_worker_dies_the_next_one_decides_the_same(
                 bench.committed = max(bench.committed, committed)
 
     asyncio.run(run())
+    assert (max(started_at) > 0) is snapshots
     expected = bench.uninterrupted()
     moves = once(expected, COMMANDS)
     assert {move.state for life in moves.values() for _, move in life} == {
