@@ -16,8 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from andon.events import Capability, Currency
+from andon.events import Capability
 from andon.globs import CapabilityGlobs, Globs, matches
+from andon.limit import Limit, Scope
 from andon.quantities import DURATION_SCHEMA, format_duration, parse_duration
 from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
 
@@ -43,33 +44,6 @@ __all__ = [
 
 PRESETS = tuple(f"preset/{capability}" for capability in Capability)
 """What a policy in a file may extend: one preset for each way to change the world."""
-
-
-class Limit(PolicyModel):
-    """The most that one action may do; the guard enforces it before the action runs."""
-
-    value: Annotated[float, Field(gt=0)] | None = None
-    currency: Currency | None = None
-    recipients: Annotated[int, Field(gt=0)] | None = None
-    where: Where = Where()
-    then: Literal["review", "sandbox", "deny"] = Field(
-        "deny", description="what becomes of an action beyond the limit"
-    )
-
-    @model_validator(mode="after")
-    def _limits_something(self) -> Limit:
-        if (self.value is None) == (self.recipients is None):
-            raise ValueError("value: a limit needs either `value` with `currency`, or `recipients`")
-        if (self.value is None) != (self.currency is None):
-            raise ValueError("currency: goes with `value`, and `value` with it")
-        return self
-
-
-class Scope(PolicyModel):
-    """Allow-lists of globs; what is not listed is denied. A list that is absent allows all."""
-
-    actions: Globs | None = None
-    targets: Globs | None = None
 
 
 class Trial(PolicyModel):

@@ -16,7 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from andon.asyncapi import asyncapi
 from andon.commands import Ack, Alert, Audit, Command
 from andon.events import Event
-from andon.policy import PRESETS, RATE_FIELDS, SHARES, Limit, PolicyBook, Rate, Rule
+from andon.limit import Limit
+from andon.policy import PRESETS, RATE_FIELDS, SHARES, PolicyBook, Rate, Rule
 
 Json = dict[str, Any]
 
@@ -123,7 +124,7 @@ def _absent(*fields: str) -> Json:
     return {"properties": {field: {"type": "null"} for field in fields}}
 
 
-def _is(field: str, value: str) -> Json:
+def _is(field: str, value: str | int) -> Json:
     return {"required": [field], "properties": {field: {"const": value}}}
 
 
@@ -168,9 +169,12 @@ ACROSS_FIELDS: dict[type[BaseModel], Json] = {
     },
     Limit: {
         "oneOf": [
-            {"allOf": [_present("value", "currency"), _absent("recipients")]},
-            {"allOf": [_present("recipients"), _absent("value", "currency")]},
+            {"allOf": [_present("value", "currency"), _absent("recipients", "actions")]},
+            {"allOf": [_present("recipients"), _absent("value", "currency", "actions")]},
+            {"allOf": [_present("actions", "over"), _absent("value", "currency", "recipients")]},
         ],
+        "if": _is("people", 2),
+        "then": {"required": ["then"], "properties": {"then": {"not": {"const": "deny"}}}},
     },
 }
 """What the models check across the fields of an object, where JSON Schema has words for it."""

@@ -77,11 +77,19 @@ def rules(draw: st.DrawFn, name: str = "rule") -> dict[str, Any]:
     return {"name": name, "rate": str(rate), **fields}
 
 
-LIMITS = st.fixed_dictionaries(
-    {"value": st.floats(0.01, 1e9), "currency": CURRENCIES}, optional={"where": WHERES}
-) | st.fixed_dictionaries(
-    {"recipients": st.integers(1, 10**6)},
-    optional={"then": st.sampled_from(["review", "sandbox", "deny"])},
+_THEN = st.sampled_from(["review", "sandbox", "deny"])
+LIMITS = (
+    st.fixed_dictionaries(
+        {"value": st.floats(0.01, 1e9), "currency": CURRENCIES},
+        optional={"where": WHERES, "over": DURATIONS, "then": _THEN},
+    )
+    | st.fixed_dictionaries(
+        {"recipients": st.integers(1, 10**6), "then": st.just("sandbox")},
+        optional={"people": st.integers(1, 2), "over": DURATIONS},
+    )
+    | st.fixed_dictionaries(
+        {"actions": st.integers(1, 10**6), "over": DURATIONS}, optional={"then": _THEN}
+    )
 )
 
 

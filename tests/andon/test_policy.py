@@ -207,6 +207,11 @@ def test_where_matches_no_null() -> None:
         {"value": 0, "currency": "USD"},
         {"value": float("inf"), "currency": "USD"},
         {"recipients": 5, "then": "warn"},
+        {"actions": 25},
+        {"actions": 25, "recipients": 5, "over": "1h"},
+        {"over": "1h"},
+        {"recipients": 5, "people": 2},
+        {"recipients": 5, "people": 3, "then": "review"},
     ],
 )
 def test_refuses_a_limit_that_limits_nothing_or_two_things(limit: dict[str, Any]) -> None:
