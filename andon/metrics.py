@@ -141,8 +141,21 @@ GUARD: tuple[Metric, ...] = (
         "andon_guard_faults_total",
         "counter",
         "What went wrong in the guard and was kept from the application, by kind: extractor, "
-        "classifier, field, command, connection.",
+        "classifier, field, command, connection, ledger.",
         ("workflow", "kind"),
+    ),
+    Metric(
+        "andon_guard_checks_total",
+        "counter",
+        "Actions that guardrails looked at, by verdict: passed, review, sandbox, deny, and in "
+        "shadow mode would_review, would_sandbox, would_deny.",
+        ("workflow", "verdict"),
+    ),
+    Metric(
+        "andon_guard_stale_total",
+        "counter",
+        "Actions decided without knowing the state of the workflow, by choice: ran, refused.",
+        ("workflow", "choice"),
     ),
     Metric("andon_guard_queued_events", "gauge", "Events that wait to be sent.", ("workflow",)),
     Metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from andon.policy import Policy, PolicyBook, Scope, format_duration
+from andon.policy import Policy, PolicyBook, format_duration
 from streams.settings import Settings
 
 DAY_S = 86_400
@@ -13,8 +13,6 @@ DAY_S = 86_400
 def cautions(book: PolicyBook, settings: Settings) -> Iterator[str]:
     """One line for each thing that a policy asks for and will not get."""
     for policy in book.policies:
-        if policy.limits or policy.scope != Scope():
-            yield f"policy {policy.name}: limits and scope are read, but not enforced yet"
         yield from _short_retention(policy, settings)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from andon.events import Capability, Outcome
 from andon.guard.attempt import Attempt
 from andon.guard.extract import Call, Extractor, NoResult, extractors
+from andon.guard.patterns.options import Options
 from andon.guard.tally import Tally
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Action:
         function: Callable[..., Any],
         classify: Classify | None,
         sources: Mapping[str, object],
+        options: Options | None,
     ) -> None:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(
@@ -44,6 +46,7 @@ class Action:
         self._capability = capability
         self._name = name
         self._classify = classify
+        self._options = options
         self._signature = inspect.signature(function)
         self._extractors = extractors(self._signature, sources)
 
@@ -85,6 +88,8 @@ class Action:
     def _attempt(self, call: Call) -> tuple[Attempt, list[Extractor]]:
         """An attempt with its fields set, and what can set more of them from the result."""
         attempt = Attempt(self._recorder, self._capability, self._name, {})
+        if self._options is not None:
+            attempt.options = self._options
         return attempt, self._fill(attempt, call, self._extractors)
 
     def _conclude(

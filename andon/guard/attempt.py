@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from andon.errors import BreakerOpen
+from andon.errors import AndonError
 from andon.events import Capability, Outcome
 from andon.guard.fields import SHAPES
+from andon.guard.steps import Steps, walk, walk_async
 from andon.ids import uuid7
 
 if TYPE_CHECKING:
+    from andon.guard.patterns.options import Options
+    from andon.guard.patterns.rails import Admission
     from andon.guard.recorder import Recorder
 
 _current: ContextVar[Attempt | None] = ContextVar("andon_attempt", default=None)
@@ -26,17 +29,17 @@ def current_attempt() -> Attempt | None:
 class Refused(NamedTuple):
     """An attempt that may not run: what its caller gets, and what is told of it."""
 
-    error: BreakerOpen
+    error: AndonError
     event: dict[str, Any]
 
 
 class Attempt:
     """One action. Made by `Guard.attempt` and `@Guard.action`; enter it once.
 
-    Entering raises BreakerOpen where the workflow is paused. Until it is left, any field may be
-    set; `outcome` too, which otherwise is `error` where an exception leaves the block, `denied`
-    where that is BreakerOpen or LimitExceeded, and `success` where none does. `event_id` is what
-    `Guard.reversed` wants to know later.
+    Entering raises BreakerOpen where the workflow is paused, LimitExceeded where a guardrail
+    refuses. Until it is left, any field may be set; `outcome` too, which otherwise is `error`
+    where an exception leaves the block, `denied` where that is one of those two, and `success`
+    where none does. `event_id` is what `Guard.reversed` wants to know later.
     """
 
     target: object = None
@@ -49,6 +52,8 @@ class Attempt:
     decision: object = None
     labels: object = None
     outcome: Outcome | str | None = None
+    options: Options | None = None
+    admission: Admission | None = None
 
     def __init__(
         self, recorder: Recorder, capability: Capability, action: str, fields: Mapping[str, object]
@@ -64,7 +69,7 @@ class Attempt:
         self._outer: Token[Attempt | None] | None = None
 
     def __enter__(self) -> Self:
-        if refused := self._enter():
+        if self._enter() and (refused := walk(self._admit())):
             self._recorder.emit(refused.event)
             raise refused.error
         return self
@@ -73,7 +78,7 @@ class Attempt:
         self._recorder.emit(self._leave(error))
 
     async def __aenter__(self) -> Self:
-        if refused := self._enter():
+        if self._enter() and (refused := await walk_async(self._admit())):
             await self._recorder.emit_async(refused.event)
             raise refused.error
         return self
@@ -81,14 +86,23 @@ class Attempt:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._recorder.emit_async(self._leave(error))
 
-    def _enter(self) -> Refused | None:
+    def _enter(self) -> bool:
+        """Begin; True where something may stand in the way."""
         if self._outer is not None:
             raise RuntimeError("an attempt is one action and one event: make another one")
         self._outer = _current.set(self)
-        refused = self._recorder.begin(self)
-        if refused:
-            self._restore()
-        return refused
+        return self._recorder.begin(self)
+
+    def _admit(self) -> Steps[Refused | None]:
+        admitted = False
+        try:
+            refused = yield from self._recorder.admit(self)
+            admitted = refused is None
+            return refused
+        finally:
+            if not admitted:
+                self._recorder.abandon(self)
+                self._restore()
 
     def _leave(self, error: BaseException | None) -> dict[str, Any]:
         self._restore()

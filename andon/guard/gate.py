@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from andon.alert_text import resume_command
 from andon.breaker import Breaker, State
 from andon.commands import Command
-from andon.errors import BreakerOpen
+from andon.errors import AndonError, BreakerOpen
 from andon.events import format_ts
 
-Fail = Literal["open", "closed"]
+Fail = Literal["careful", "open", "closed"]
 Clock = Callable[[], datetime]
 
 
 class Refusal(NamedTuple):
-    """Why an action may not run: `error` for its caller, `reason` for its event."""
+    """Why an action may not run: `error` for its caller, `reason` for its event.
 
-    error: BreakerOpen
+    `stale`: nothing is against it but that the state is not known.
+    """
+
+    error: AndonError
     reason: str
+    stale: bool = False
 
 
 class Gate:
@@ -29,16 +36,25 @@ class Gate:
 
     The highest generation wins; lower or equal ones change nothing. A command whose `expires_at`
     has passed leaves the workflow CLOSED. Losing the broker lifts no pause.
+
+    The state is stale until it was heard once, and again `stale_after_s` after the broker was
+    lost, for `fail="closed"` at once. Then `fail` decides: `open` goes by the last known state,
+    `closed` refuses, `careful` refuses where it is asked to.
     """
 
-    def __init__(self, workflow: str, fail: Fail, clock: Clock) -> None:
+    def __init__(
+        self, workflow: str, fail: Fail, clock: Clock, *, stale_after_s: float = 0.0
+    ) -> None:
         self._workflow = workflow
         self._fail = fail
         self._clock = clock
+        self._stale_after_s = stale_after_s
         self._command: Command | None = None
         self._permits: int | None = None
-        self._on_first_use: Callable[[], None] | None = None
+        self._on_first_use: list[Callable[[], None]] = []
+        self._lost_at = -math.inf
         self.connected = False
+        self.learned: Future[None] = Future()
         self._unlock()
 
     def obey(self, command: Command) -> bool:
@@ -52,17 +68,32 @@ class Gate:
             return True
 
     def hears(self, connected: bool) -> None:
-        """Whether commands would arrive now."""
+        """Whether commands would arrive now. The first time tells those who wait for `learned`."""
         with self._lock:
+            if self.connected and not connected:
+                self._lost_at = time.monotonic()
             self.connected = connected
             self._settle()
+            if not self.learned.done():
+                self.learned.set_result(None)
 
-    def judge(self, *, take: bool) -> Refusal | None:
+    def closes(self, careful: bool) -> bool:
+        """Whether an action must not run while the state is stale."""
+        return careful if self._fail == "careful" else self._fail == "closed"
+
+    @property
+    def stale(self) -> bool:
+        """Whether the state is not known, or was heard too long ago to go by it."""
+        if self.connected:
+            return False
+        lost_for_s = time.monotonic() - self._lost_at
+        return self._fail == "closed" or lost_for_s >= self._stale_after_s
+
+    def judge(self, *, take: bool, careful: bool = False) -> Refusal | None:
         """Why an action may not run now, or None. `take` uses up a permit of the trial."""
-        if self._on_first_use:
-            self._wake()
+        self.wake()
         with self._lock:
-            if self._fail == "closed" and not self.connected:
+            if self.stale and self.closes(careful):
                 return self._deaf()
             self._settle()
             command, state = self._command, self.state.state
@@ -88,8 +119,20 @@ class Gate:
     def forked(self, on_first_use: Callable[[], None]) -> None:
         """In a forked child: keep what is obeyed, and call back before the first action."""
         self.connected = False
-        self._on_first_use = on_first_use
+        self.learned = Future()
+        self._on_first_use = [on_first_use]
         self._unlock()
+
+    def wake(self) -> None:
+        """Before the first action in a forked child: have the commands heard."""
+        if not self._on_first_use:
+            return
+        with self._lock:
+            starts = list(self._on_first_use)
+            self._on_first_use.clear()
+            self._settle()
+        for start in starts:
+            start()
 
     def _unlock(self) -> None:
         self._lock = threading.Lock()
@@ -97,16 +140,8 @@ class Gate:
 
     def _settle(self) -> None:
         state = self.state.state
-        deaf = self._fail == "closed" and not self.connected
         trial = state is State.HALF_OPEN and self._permits is not None
-        self.barred = state.refuses or trial or deaf or self._on_first_use is not None
-
-    def _wake(self) -> None:
-        with self._lock:
-            wake, self._on_first_use = self._on_first_use, None
-            self._settle()
-        if wake:
-            wake()
+        self.barred = state.refuses or trial or not self.connected or bool(self._on_first_use)
 
     def _paused(self, command: Command) -> Refusal:
         resume = f"Resume with: {resume_command(self._workflow)}"
@@ -122,7 +157,8 @@ class Gate:
 
     def _deaf(self) -> Refusal:
         text = "no commands are heard, so its state is not known, and this guard fails closed"
-        return self._refusal(text, "state not known", "It runs again when a broker answers")
+        refusal = self._refusal(text, "state not known", "It runs again when a broker answers")
+        return refusal._replace(stale=True)
 
     def _refusal(
         self, text: str, reason: str, resume: str, command: Command | None = None

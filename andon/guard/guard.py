@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, Self, TypeVar, Unpack, cast
+from typing import Any, ParamSpec, Self, TypeVar, Unpack, get_args
 
 from andon import topics
 from andon.breaker import Breaker, State
@@ -16,11 +16,14 @@ from andon.events import By, Capability, Mode
 from andon.guard import process, settings
 from andon.guard.action import Action, Classify
 from andon.guard.attempt import Attempt
-from andon.guard.extract import Sources
 from andon.guard.fields import Fields
 from andon.guard.follower import Follower
 from andon.guard.gate import Clock, Fail, Gate
 from andon.guard.outbox import Outbox, WhenFull
+from andon.guard.patterns.ledger import Ledger
+from andon.guard.patterns.options import ActionOptions, split
+from andon.guard.patterns.policies import Given, Policies, book_of
+from andon.guard.patterns.rails import Guardrails, Rails
 from andon.guard.recorder import Author, Recorder
 from andon.guard.tally import Tally, log
 from andon.guard.transport import Message, Transport
@@ -45,8 +48,16 @@ class Guard:
         automation: the agent, bot or flow that acts; or ANDON_AUTOMATION.
         bootstrap_servers: host:port, several by commas; or KAFKA_BOOTSTRAP_SERVERS; else
             localhost:9092.
-        fail: what happens while no commands are heard: `open`, the default, goes by the last
-            known state (running, before any), `closed` refuses. Or ANDON_FAIL.
+        fail: what happens while the workflow's state is not known: `open` goes by the last
+            known state (running, before any), `closed` refuses, `careful`, the default, refuses
+            `transact` and a `send` over a limit. Or ANDON_FAIL.
+        stale_after_s: how long the last known state is good for once no commands are heard.
+        policy: a Policy, a PolicyBook, or what a policy file says as a dict: its `limits` and
+            `scope` are enforced before an action runs.
+        guardrails: `enforce`, the default, `shadow` (all is checked and counted, nothing
+            refused; pauses are obeyed all the same), or `off`. Or ANDON_GUARDRAILS.
+        ledger: the file in which the guards of this host keep the sums of limits with a window;
+            `:memory:` is for this guard alone. Or ANDON_LEDGER.
         when_full: what happens when `queue_max` events wait for the broker: `drop_oldest`, the
             default, `drop_newest`, or `block` the caller. Or ANDON_WHEN_FULL.
         mode: of all events: `live`, the default, `shadow` or `sandbox`. Or ANDON_MODE.
@@ -67,6 +78,10 @@ class Guard:
         *,
         bootstrap_servers: str | Sequence[str] | None = None,
         fail: Fail | None = None,
+        stale_after_s: float = 10.0,
+        policy: Given | None = None,
+        guardrails: Guardrails | None = None,
+        ledger: str | None = None,
         when_full: WhenFull | None = None,
         mode: Mode | str | None = None,
         queue_max: int = 10_000,
@@ -83,7 +98,7 @@ class Guard:
         self.automation = settings.text("automation", automation)
         self.exit_timeout_s = exit_timeout_s
         self.id = _instance_id()
-        mode = settings.choice("mode", mode, ("live", "shadow", "sandbox"))
+        mode = settings.choice("mode", mode, tuple(Mode))
         self._clock = clock
         self._transport = transport or _kafka_transport(
             settings.servers(bootstrap_servers), kafka or {}
@@ -91,24 +106,33 @@ class Guard:
         self._tally = Tally(self.workflow)
         self._gate = Gate(
             self.workflow,
-            cast(Fail, settings.choice("fail", fail, ("open", "closed"))),
+            settings.choice("fail", fail, get_args(Fail)),
             clock,
+            stale_after_s=stale_after_s,
         )
         self._outbox = Outbox(
             self._transport,
             self._tally,
             queue_max=queue_max,
-            when_full=cast(
-                WhenFull,
-                settings.choice("when_full", when_full, ("drop_oldest", "drop_newest", "block")),
-            ),
+            when_full=settings.choice("when_full", when_full, get_args(WhenFull)),
             on_start=process.close_at_exit,
         )
         self._follower = Follower(
             self.workflow, self._transport, self._gate, self._tally, self._acknowledge
         )
         author = Author(self.workflow, self.automation, mode)
-        self._recorder = Recorder(author, self._gate, self._outbox, self._tally, clock)
+        self._policies = Policies(self.workflow, self.automation)
+        if policy is not None:
+            self._policies.use(book_of(policy))
+        self._rails = Rails(
+            author,
+            self._policies,
+            Ledger(settings.ledger(ledger)),
+            self._tally,
+            clock,
+            guardrails=settings.choice("guardrails", guardrails, get_args(Guardrails)),
+        )
+        self._recorder = Recorder(author, self._gate, self._rails, self._outbox, self._tally, clock)
         process.register(self)
         self._follower.start()
 
@@ -118,22 +142,26 @@ class Guard:
         action: str,
         *,
         classify: Classify | None = None,
-        **sources: Unpack[Sources],
+        **options: Unpack[ActionOptions],
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Decorate a function or a coroutine function: each call is one action and one event.
 
         Sources say where the event's fields come from; `andon.guard.extract` has the rule.
-        `classify` is given what the function returned or the exception it raised, and tells the
-        outcome, or an outcome and a reason, or None for the rule that exceptions are errors.
+        `limits` and `scope` are those of a policy, for this action alone. `classify` is given
+        what the function returned or the exception it raised, and tells the outcome, or an
+        outcome and a reason, or None for the rule that exceptions are errors.
 
         Raises:
-            ValueError: a capability or a source cannot be.
+            ValueError: a capability, a source or another option cannot be.
             TypeError: the function is a generator.
         """
         known = _capability(capability)
+        patterns, sources = split(options)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            made = Action(self._recorder, self._tally, known, action, function, classify, sources)
+            made = Action(
+                self._recorder, self._tally, known, action, function, classify, sources, patterns
+            )
             return made.wrap(function)
 
         return decorate
@@ -223,6 +251,7 @@ class Guard:
         """In a forked child: another guard, with connections of its own from its first use on."""
         self.id = _instance_id()
         self._recorder.forked()
+        self._rails.forked()
         self._tally.reset()
         self._transport.forked()
         self._outbox.forked()

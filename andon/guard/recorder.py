@@ -13,10 +13,14 @@ from andon.guard.attempt import Attempt, Refused
 from andon.guard.fields import SHAPES, text
 from andon.guard.gate import Clock, Gate
 from andon.guard.outbox import Outbox
-from andon.guard.tally import ACTIONS, Tally
+from andon.guard.patterns.rails import Rails
+from andon.guard.steps import Steps, Wait
+from andon.guard.tally import ACTIONS, STALE, Tally
 
 REMEMBERED_MAX = 10_000
 REMEMBERED_FIELDS = ("capability", "action", "target", "value", "currency")
+LEARN_S = 5.0
+"""How long the first action that must know the state waits for it."""
 
 
 class Author(NamedTuple):
@@ -31,10 +35,11 @@ class Recorder:
     """Thread-safe, without a lock of its own: each of its steps on shared state is one step."""
 
     def __init__(
-        self, author: Author, gate: Gate, outbox: Outbox, tally: Tally, clock: Clock
+        self, author: Author, gate: Gate, rails: Rails, outbox: Outbox, tally: Tally, clock: Clock
     ) -> None:
         self._author = author
         self._gate = gate
+        self._rails = rails
         self._outbox = outbox
         self._tally = tally
         self._clock = clock
@@ -50,17 +55,37 @@ class Recorder:
         """In a forked child: what runs in other threads runs in the parent."""
         self._running.clear()
 
-    def begin(self, attempt: Attempt) -> Refused | None:
+    def begin(self, attempt: Attempt) -> bool:
+        """True where it has to be admitted; otherwise it runs."""
         # Running before it is judged, so that no ack misses an action that passed the old state.
         self._running.add(attempt)
-        if not self._gate.barred:
-            return None
-        refusal = self._gate.judge(take=True)
+        return self._gate.barred or self._rails.concern(attempt)
+
+    def admit(self, attempt: Attempt) -> Steps[Refused | None]:
+        """Let breaker and guardrails judge an attempt that has begun."""
+        gate, rails = self._gate, self._rails
+        careful = not gate.connected and rails.careful(attempt)
+        if not gate.learned.done() and gate.closes(careful):
+            gate.wake()
+            yield Wait(gate.learned, LEARN_S)
+        concerned = rails.concern(attempt)
+        refusal = gate.judge(take=not concerned, careful=careful)
+        if refusal is None and concerned:
+            refusal = rails.admit(attempt)
+            if refusal is None and (refusal := gate.judge(take=True, careful=careful)):
+                rails.give_back(attempt)
         if refusal is None:
+            if gate.stale:
+                self._tally.add(STALE, "ran")
             return None
-        self._running.discard(attempt)
+        if refusal.stale:
+            self._tally.add(STALE, "refused")
         attempt.reason = refusal.reason
         return Refused(refusal.error, self._ended(attempt, Outcome.DENIED))
+
+    def abandon(self, attempt: Attempt) -> None:
+        """An attempt that has begun does not run."""
+        self._running.discard(attempt)
 
     def end(self, attempt: Attempt, error: BaseException | None) -> dict[str, Any]:
         self._running.discard(attempt)
@@ -131,6 +156,8 @@ class Recorder:
                     event[field] = shape(value)
                 except Exception as error:
                     self._tally.fault("field", f"{field}, left out of an event", error)
+        if attempt.admission is not None:
+            self._rails.settle(attempt, event)
         return event
 
     def _remember(self, event: dict[str, Any]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
 
 PORT = 9092
+C = TypeVar("C", bound=str)
 
 
 def text(name: str, given: str | None) -> str:
@@ -18,12 +21,13 @@ def text(name: str, given: str | None) -> str:
     return value
 
 
-def choice(name: str, given: str | None, choices: Sequence[str]) -> str:
+def choice(name: str, given: str | None, choices: tuple[C, ...]) -> C:
     """One of the choices, of which the first is the default."""
     value = given or os.environ.get(_variable(name)) or choices[0]
-    if value not in choices:
-        raise ValueError(f"{name}: must be one of {', '.join(choices)}, not {value!r}")
-    return str(value)
+    for known in choices:
+        if known == value:
+            return known
+    raise ValueError(f"{name}: must be one of {', '.join(choices)}, not {value!r}")
 
 
 def servers(given: str | Sequence[str] | None) -> list[str]:
@@ -31,6 +35,13 @@ def servers(given: str | Sequence[str] | None) -> list[str]:
     value = given or os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or f"localhost:{PORT}"
     addresses = value.split(",") if isinstance(value, str) else value
     return [_address(address.strip()) for address in addresses if address.strip()]
+
+
+def ledger(given: str | None) -> str:
+    """The file of the ledger; by default one for each user of this host."""
+    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state")
+    default = Path(state, "andon", "ledger.sqlite3")
+    return given or os.environ.get(_variable("ledger")) or os.path.expanduser(default)
 
 
 def _address(text: str) -> str:

@@ -16,14 +16,21 @@ LOG_EVERY_S = 60.0
 ACTIONS = "andon_guard_actions_total"
 EVENTS = "andon_guard_events_total"
 FAULTS = "andon_guard_faults_total"
+CHECKS = "andon_guard_checks_total"
+STALE = "andon_guard_stale_total"
 LABELS: dict[str, tuple[str, ...]] = {
     ACTIONS: ("success", "error", "denied"),
     EVENTS: ("queued", "sent", "dropped", "failed"),
-    FAULTS: ("extractor", "classifier", "field", "command", "connection"),
+    FAULTS: ("extractor", "classifier", "field", "command", "connection", "ledger"),
+    CHECKS: (
+        *("passed", "review", "sandbox", "deny"),
+        *("would_review", "would_sandbox", "would_deny"),
+    ),
+    STALE: ("ran", "refused"),
 }
 """Counter to the values of its label. All start at 0, so that a dashboard sees them rise."""
 
-Fault = Literal["extractor", "classifier", "field", "command", "connection"]
+Fault = Literal["extractor", "classifier", "field", "command", "connection", "ledger"]
 
 
 class Tally:

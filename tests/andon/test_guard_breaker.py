@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -138,6 +139,7 @@ def test_permits_hold_among_many_threads() -> None:
 
 def test_older_generations_change_nothing() -> None:
     gate = Gate("refunds", "open", lambda: NOON)
+    gate.hears(True)
     assert gate.obey(command("refunds", 5, State.OPEN))
     assert not gate.obey(command("refunds", 4, State.CLOSED))
     assert not gate.obey(command("refunds", 5, State.CLOSED))
@@ -171,6 +173,7 @@ def test_late_start_obeys_the_first_of_two_commands_of_one_generation() -> None:
 def test_expired_command_leaves_the_workflow_closed(state: State) -> None:
     now = [NOON]
     gate = Gate("refunds", "open", lambda: now[0])
+    gate.hears(True)
     until = NOON + timedelta(hours=1)
     gate.obey(command("refunds", 3, state, permits=0, expires_at=until))
     refusal = gate.judge(take=True)
@@ -208,11 +211,69 @@ class Deaf(MemoryTransport):
 
 
 def test_fail_open_runs_while_nothing_is_known() -> None:
-    stream = Deaf()
-    with Guard("refunds", "refund-bot", transport=stream) as guard:
+    with Guard("refunds", "refund-bot", transport=Deaf(), fail="open") as guard:
         assert not guard.ready(0.05)
         assert act(guard)
-        assert guard.stats()["andon_guard_connected"] == 0
+        stats = guard.stats()
+        assert stats["andon_guard_connected"] == 0
+        assert stats["andon_guard_stale_total"] == {"ran": 1, "refused": 0}
+
+
+@pytest.mark.parametrize(
+    ("capability", "recipients", "runs"),
+    [("transact", None, False), ("send", 6, False), ("send", 5, True), ("update", None, True)],
+)
+def test_by_default_money_and_large_sends_wait_for_a_known_state(
+    capability: str, recipients: int | None, runs: bool
+) -> None:
+    stream = Deaf()
+    limits = {"name": "mail", "mode": "shadow", "limits": [{"recipients": 5}]}
+    with Guard("refunds", "refund-bot", transport=stream, policy=limits) as guard:
+
+        def act() -> bool:
+            try:
+                with guard.attempt(capability, "act", recipients=recipients):
+                    return True
+            except BreakerOpen:
+                return False
+
+        assert act() is runs
+        assert guard.stats()["andon_guard_stale_total"] == {"ran": runs, "refused": not runs}
+        stream.heard.set()
+        assert guard.ready(10)
+        assert act()
+        assert guard.stats()["andon_guard_stale_total"] == {"ran": runs, "refused": not runs}
+
+
+class Slow(MemoryTransport):
+    """A stream that takes its time to open the log of commands."""
+
+    def commands(self) -> MemoryCommandLog:
+        time.sleep(0.3)
+        return super().commands()
+
+
+def test_first_action_waits_until_the_state_is_known() -> None:
+    stream = Slow()
+    stream.log.append(command("refunds", 1, State.OPEN))
+    with Guard("refunds", "refund-bot", transport=stream) as guard:
+        assert not act(guard)
+        assert guard.state.generation == 1
+        assert guard.stats()["andon_guard_stale_total"] == {"ran": 0, "refused": 0}
+
+
+def test_what_is_known_is_good_for_a_while_after_the_broker_was_lost() -> None:
+    patient = Gate("refunds", "careful", lambda: NOON, stale_after_s=60)
+    strict = Gate("refunds", "careful", lambda: NOON, stale_after_s=0)
+    for gate in (patient, strict):
+        gate.hears(True)
+        assert not gate.barred
+        gate.hears(False)
+        assert gate.judge(take=True) is None
+    assert patient.judge(take=True, careful=True) is None
+    refusal = strict.judge(take=True, careful=True)
+    assert refusal is not None
+    assert refusal.stale
 
 
 def test_fail_closed_refuses_until_commands_are_heard() -> None:

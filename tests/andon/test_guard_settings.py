@@ -18,7 +18,7 @@ from tests.andon.guarding import bench
         ({"workflow": None}, "workflow: is required; pass it or set ANDON_WORKFLOW"),
         ({"automation": ""}, "automation: is required; pass it or set ANDON_AUTOMATION"),
         ({"workflow": "x" * 201}, "workflow: is 201 characters long, 200 is the most"),
-        ({"fail": "shut"}, "fail: must be one of open, closed, not 'shut'"),
+        ({"fail": "shut"}, "fail: must be one of careful, open, closed, not 'shut'"),
         ({"when_full": "x"}, "when_full: must be one of drop_oldest, drop_newest, block, not 'x'"),
         ({"mode": "dry"}, "mode: must be one of live, shadow, sandbox, not 'dry'"),
         ({"queue_max": 0}, "queue_max: must be 1 or more, not 0"),
@@ -68,7 +68,9 @@ def test_environment_stands_in_for_arguments(monkeypatch: pytest.MonkeyPatch) ->
     (event,) = stream.events
     assert (event.workflow, event.automation, event.mode) == ("refunds", "refund-bot", "sandbox")
     monkeypatch.setenv("ANDON_FAIL", "perhaps")
-    with pytest.raises(ValueError, match="fail: must be one of open, closed, not 'perhaps'"):
+    with pytest.raises(
+        ValueError, match="fail: must be one of careful, open, closed, not 'perhaps'"
+    ):
         Guard(transport=stream)
 
 

@@ -20,8 +20,6 @@ policies:
     ("text", "said"),
     [
         (PLAIN, []),
-        (PLAIN + "    limits: [{recipients: 5}]\n", ["limits and scope are read, but not"]),
-        (PLAIN + "    scope: {actions: [a]}\n", ["limits and scope are read, but not"]),
         (
             PLAIN.replace("84h", "85h"),
             ["window of 85h from twice as much log, which is kept for 7d"],
