@@ -21,15 +21,17 @@ class EventError(AndonError):
 
 
 class Problem(NamedTuple):
-    """One mistake in a file that a person wrote."""
+    """One mistake in a file that a person wrote, or what is only likely to be one."""
 
     file: str
     line: int
     field: str
     message: str
+    warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.field}: {self.message}"
+        kind = "warning: " if self.warning else ""
+        return f"{self.file}:{self.line}: {kind}{self.field}: {self.message}"
 
 
 class FileError(AndonError):

@@ -20,6 +20,7 @@ from andon.policy import (
     Trial,
     Where,
 )
+from andon.second_look import mended
 
 _FORMAT = yaml_lines.Format(
     PolicyError,
@@ -29,6 +30,7 @@ _FORMAT = yaml_lines.Format(
     | {"extends", "without"},
     "`version: 1` and `policies:`",
     expand,
+    mended,
 )
 
 
@@ -38,12 +40,32 @@ def load_policies(path: str | Path) -> PolicyBook:
     Raises:
         PolicyError: with every mistake found: file, line, field, and what to do about it.
     """
-    return yaml_lines.load(path, PolicyBook, _FORMAT)
+    return check_policies(draft_policies(read_policies(path), str(path)))
 
 
 def parse_policies(text: str, file: str = "policy") -> PolicyBook:
     """The same for a text; `file` is the name that problems carry."""
-    return yaml_lines.parse(text, file, PolicyBook, _FORMAT)
+    return check_policies(draft_policies(text, file))
+
+
+def read_policies(path: str | Path) -> str:
+    """The text of a policy file. Raises PolicyError."""
+    return yaml_lines.read_text(path, _FORMAT)
+
+
+def draft_policies(text: str, file: str = "policy") -> yaml_lines.Draft:
+    """What a text says, with every `extends` carried out. Raises PolicyError: it is no YAML."""
+    return yaml_lines.draft_of(text, file, _FORMAT)
+
+
+def check_policies(draft: yaml_lines.Draft) -> PolicyBook:
+    """The policies of a draft. Raises PolicyError with every mistake."""
+    return yaml_lines.check(draft, PolicyBook, _FORMAT)
+
+
+def policies_text(book: PolicyBook) -> str:
+    """YAML that says the same, without what goes without saying; presets are written out."""
+    return yaml_lines.text_of(book.model_dump(mode="json", exclude_defaults=True))
 
 
 def load_presets() -> PolicyBook:

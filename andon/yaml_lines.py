@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,8 +18,12 @@ Path_ = tuple[str | int, ...]
 Misuse = tuple[Path_, str]
 """Where, and what is wrong there."""
 Expanded = tuple[dict[str, Any], list[Misuse]]
+Mend = Callable[[dict[str, Any], list[Path_], dict[Path_, str | None]], dict[str, Any]]
+"""Of a document, the fields that are wrong, and those that nobody knows with what they may mean:
+one without these mistakes."""
 
 _NAMED = re.compile(r"[a-z_]+: ")
+_UNKNOWN = "extra_forbidden"
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxlong = 60
 _SHOWN.maxlevel = 2
@@ -42,11 +46,36 @@ class Format(NamedTuple):
     known: Collection[str]  # every field name, to guess what a misspelt one meant
     start: str  # the top of the file, as in "`version: 1` and `policies:`"
     expand: Callable[[dict[str, Any]], Expanded] = _as_it_is  # before the model checks it
+    mend: Mend | None = None  # takes known mistakes out, for a second look
 
 
 def read(text: str) -> Any:
     """What a YAML text says, unchecked: for files of our own."""
     return yaml.safe_load(text)
+
+
+class Draft(NamedTuple):
+    """A file whose text is YAML, before its model has checked it."""
+
+    file: str
+    data: dict[str, Any]
+    lines: Mapping[Path_, int]
+    problems: tuple[Problem, ...]
+
+    def problem(self, at: Path_, message: str, *, warning: bool = False) -> Problem:
+        """A problem at a place in the document."""
+        return Problem(self.file, _line(self.lines, at), _field(at), message, warning)
+
+    def located(self, problem: Problem) -> Problem:
+        """A problem that knows its field alone, with this file and the field's line."""
+        line = next((line for at, line in self.lines.items() if _field(at) == problem.field), 1)
+        return problem._replace(file=self.file, line=line)
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """YAML as people write it: what holds no mapping or list itself stands on one line."""
+    # PyYAML writes some characters beyond ASCII so that it reads others: they are escaped.
+    return yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
 
 
 def load(path: str | Path, model: type[M], format_: Format) -> M:
@@ -55,16 +84,23 @@ def load(path: str | Path, model: type[M], format_: Format) -> M:
     Raises:
         FileError: of the format's own kind, with every mistake: file, line, field, what to do.
     """
-    file = str(path)
+    return check(draft_of(read_text(path, format_), str(path), format_), model, format_)
+
+
+def read_text(path: str | Path, format_: Format) -> str:
+    """The text of a file. Raises FileError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise format_.error([Problem(file, 1, "file", f"cannot be read: {error}")]) from None
-    return parse(text, file, model, format_)
+        raise format_.error([Problem(str(path), 1, "file", f"cannot be read: {error}")]) from None
 
 
-def parse(text: str, file: str, model: type[M], format_: Format) -> M:
-    """The same for a text; `file` is the name that problems carry."""
+def draft_of(text: str, file: str, format_: Format) -> Draft:
+    """Read a text; `file` is the name that problems carry.
+
+    Raises:
+        FileError: the text is no YAML, or no mapping.
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -89,14 +125,20 @@ def parse(text: str, file: str, model: type[M], format_: Format) -> M:
         raise format_.error(problems)
     data, misuses = format_.expand(data)
     problems += [Problem(file, _line(lines, at), _field(at), text) for at, text in misuses]
+    return Draft(file, data, lines, tuple(problems))
+
+
+def check(draft: Draft, model: type[M], format_: Format) -> M:
+    """What a draft says. Raises FileError with every mistake."""
+    problems = list(draft.problems)
     try:
-        checked = model.model_validate(data)
+        checked = model.model_validate(draft.data)
     except ValidationError as error:
-        for entry in error.errors(include_url=False):
-            problems += _problems(file, lines, dict(entry), format_.known)
-        raise format_.error(sorted(set(problems), key=lambda problem: problem.line)) from None
+        problems += _mistakes(draft, error.errors(include_url=False), format_)
+        problems += _behind(draft, error, model, format_)
     if problems:
-        raise format_.error(sorted(problems, key=lambda problem: problem.line))
+        each = dict.fromkeys(problems)
+        raise format_.error(sorted(each, key=lambda problem: problem.line))
     return checked
 
 
@@ -134,25 +176,49 @@ def _walk(
             yield from _walk(value, (*at, key.value), lines, walked)
 
 
-def _problems(
-    file: str, lines: dict[Path_, int], entry: dict[str, Any], known: Collection[str]
-) -> Iterator[Problem]:
-    at: Path_ = tuple(entry["loc"])
-    texts = str(entry["msg"]).removeprefix("Value error, ").split("\n")
-    across = entry["type"] == "value_error" and isinstance(entry["input"], dict)
-    if across and all(map(_NAMED.match, texts)):
-        # A check across fields names its field itself: `field: what to do`, one a line.
+def _mistakes(draft: Draft, entries: Iterable[Any], format_: Format) -> Iterator[Problem]:
+    for entry in entries:
+        at: Path_ = tuple(entry["loc"])
+        texts = _across(entry)
         for text in texts:
             field, _, message = text.partition(": ")
-            yield Problem(file, _line(lines, (*at, field)), _field((*at, field)), message)
+            yield draft.problem((*at, field), message)
+        if not texts:
+            yield draft.problem(at, _message(entry, format_.known))
+
+
+def _behind(
+    draft: Draft, error: ValidationError, model: type[BaseModel], format_: Format
+) -> Iterator[Problem]:
+    """The mistakes that a check across fields finds once each field for itself is right."""
+    if format_.mend is None:
         return
-    yield Problem(file, _line(lines, at), _field(at), _message(entry, known))
+    wrong: list[Path_] = []
+    unknown: dict[Path_, str | None] = {}
+    for entry in error.errors(include_url=False):
+        at: Path_ = tuple(entry["loc"])
+        if entry["type"] == _UNKNOWN:
+            unknown[at] = _nearest(str(at[-1]), format_.known)
+        elif not _across(entry):
+            wrong.append(at)
+    try:
+        model.model_validate(format_.mend(draft.data, wrong, unknown))
+    except ValidationError as behind:
+        known = [entry for entry in behind.errors(include_url=False) if entry["type"] != _UNKNOWN]
+        yield from _mistakes(draft, known, format_)
 
 
-def _message(entry: dict[str, Any], known: Collection[str]) -> str:
+def _across(entry: Any) -> list[str]:
+    """What a check across fields says, which names the field itself: `field: what to do`."""
+    texts = str(entry["msg"]).removeprefix("Value error, ").split("\n")
+    across = entry["type"] == "value_error" and isinstance(entry["input"], dict)
+    return texts if across and all(map(_NAMED.match, texts)) else []
+
+
+def _message(entry: Any, known: Collection[str]) -> str:
     if entry["type"] == "missing":
         return "is required"
-    if entry["type"] == "extra_forbidden":
+    if entry["type"] == _UNKNOWN:
         return _unknown(str(entry["loc"][-1]), known)
     message = str(_PLAIN.get(entry["type"], entry["msg"])).removeprefix("Value error, ")
     return f"{message[0].lower()}{message[1:]}, got {shown(entry['input'])}"
@@ -161,8 +227,12 @@ def _message(entry: dict[str, Any], known: Collection[str]) -> str:
 def _unknown(field: str, known: Collection[str]) -> str:
     if field in known:
         return "does not belong here; remove it"
-    near = difflib.get_close_matches(field, sorted(known), n=1)
-    return "is not a known field" + (f"; did you mean {near[0]!r}?" if near else "; remove it")
+    near = _nearest(field, known)
+    return "is not a known field" + (f"; did you mean {near!r}?" if near else "; remove it")
+
+
+def _nearest(field: str, known: Collection[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(field, sorted(known), n=1)), None)
 
 
 def _field(at: Path_) -> str:
@@ -170,7 +240,7 @@ def _field(at: Path_) -> str:
     return text.removeprefix(".") or "file"
 
 
-def _line(lines: dict[Path_, int], at: Path_) -> int:
+def _line(lines: Mapping[Path_, int], at: Path_) -> int:
     while at and at not in lines:
         at = at[:-1]
     return lines.get(at, 1)

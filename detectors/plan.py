@@ -87,8 +87,8 @@ class Compiled(NamedTuple):
 class _Bits:
     """Hands out one filter bit for each distinct `where` and currency of a policy."""
 
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
+    def __init__(self, place: int) -> None:
+        self._place = place
         self.bits: dict[Where | str, int] = {}
 
     def of(self, wanted: Where | str | None) -> int:
@@ -97,7 +97,7 @@ class _Bits:
         if wanted not in self.bits:
             if len(self.bits) == FILTERS_MAX:
                 text = f"has over {FILTERS_MAX} different `where` and currencies; split the policy"
-                raise PolicyError([Problem("policy", 1, self.policy.name, text)])
+                raise PolicyError([Problem("policy", 1, f"policies[{self._place}]", text)])
             self.bits[wanted] = 1 << (FIRST_FILTER + len(self.bits))
         return self.bits[wanted]
 
@@ -111,8 +111,8 @@ def compile_book(book: PolicyBook) -> Compiled:
     rows: list[tuple[Any, ...]] = []
     windows: list[int] = []
     policies, plans = [], []
-    for policy in book.policies:
-        bits, first_rule, first_window = _Bits(policy), len(rows), len(windows)
+    for place, policy in enumerate(book.policies):
+        bits, first_rule, first_window = _Bits(place), len(rows), len(windows)
         terms = [TERMS[rule.rate](rule) for rule in policy.rules]
         mine = sorted({rule.over for rule in policy.rules})
         columns = iter(range(len(terms)))

@@ -20,9 +20,8 @@ import faust
 from prometheus_client import start_http_server
 
 from andon.errors import BrokerError
-from andon.policy import PolicyBook
 from andon.topics import ACKS, COMMANDS, EVENTS, TOPICS
-from detectors.plan import compile_book
+from detectors.plan import Compiled
 from streams.commands_log import CommandsLog, open_log
 from streams.dispatch import Dispatcher
 from streams.exporter import Exporter
@@ -43,7 +42,7 @@ log = logging.getLogger("andon.monitor")
 
 
 def monitor_app(
-    book: PolicyBook,
+    compiled: Compiled,
     source: PolicyFile,
     settings: Settings,
     routes: Routes | None,
@@ -52,7 +51,7 @@ def monitor_app(
     """The app that `andon monitor` runs.
 
     Args:
-        book: the policies.
+        compiled: the policies.
         source: tells when there are others.
         settings: where the broker is, and what is served where.
         routes: the receivers of alerts; None leaves delivery to another process.
@@ -91,7 +90,7 @@ def monitor_app(
         exporter.snapshot_written,
     )
     monitor = Monitor(
-        compile_book(book),
+        compiled,
         open_commands,
         lambda: open_reader(settings.bootstrap_servers),
         send,
@@ -99,7 +98,7 @@ def monitor_app(
         snapshots,
     )
     stack.push_async_callback(monitor.close)
-    changes = PolicyChanges(book, source, monitor, exporter, settings, tell)
+    changes = PolicyChanges(compiled.book, source, monitor, exporter, settings, tell)
     install(app, [EVENTS], monitor)
 
     @app.task
@@ -169,7 +168,7 @@ def take_place(folder: Path) -> tuple[str, IO[bytes]]:
 
 
 def run(
-    book: PolicyBook,
+    compiled: Compiled,
     source: PolicyFile,
     settings: Settings,
     routes: Routes | None,
@@ -182,7 +181,7 @@ def run(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)  # before the app is made: it remembers its loop
     loop.run_until_complete(wait_for_topics(settings.bootstrap_servers, tell))
-    app = monitor_app(book, source, settings, routes, tell)
+    app = monitor_app(compiled, source, settings, routes, tell)
     worker = app.Worker(loglevel="WARNING", quiet=True, loop=loop)
     worker.spinner = None  # it writes control characters, on no terminal too
     # A batch makes many objects and no cycles: looking for some after every 700 takes a quarter

@@ -11,10 +11,10 @@ from time import time
 
 from andon.errors import BrokerError, FileError
 from andon.policy import PolicyBook
-from detectors.plan import compile_book
-from streams.cautions import cautions
+from andon.yaml_lines import Draft
 from streams.exporter import Exporter
 from streams.monitor import Monitor
+from streams.policy_check import compiled, problems_of
 from streams.policy_file import PolicyFile
 from streams.policy_records import refused
 from streams.settings import Settings
@@ -61,9 +61,9 @@ class PolicyChanges:
     async def look(self, *, at_once: bool = False) -> None:
         """Take a new version, or tell what is wrong with it."""
         try:
-            book = await self._source.look(at_once=at_once)
-            if book is not None:
-                self._take(book)
+            draft = await self._source.look(at_once=at_once)
+            if draft is not None:
+                self._take(draft)
         except FileError as error:
             self._exporter.set("andon_policy_valid", 0)
             log.error("policies not changed, %s stays in force:\n%s", self._book.fingerprint, error)
@@ -88,15 +88,15 @@ class PolicyChanges:
             self._exporter.set("andon_policy_loaded_timestamp_seconds", time())
             self._tell(f"policies {book.fingerprint} are in force")
 
-    def _take(self, book: PolicyBook) -> None:
-        compiled = compile_book(book)
+    def _take(self, draft: Draft) -> None:
+        new = compiled(draft)
         self._exporter.set("andon_policy_valid", 1)
-        if book.fingerprint == self._book.fingerprint:
-            self._tell(f"policies {book.fingerprint} as before")
+        if new.book.fingerprint == self._book.fingerprint:
+            self._tell(f"policies {new.book.fingerprint} as before")
             return
-        self._book = book
-        self._tell(f"policies {book.fingerprint} from {self._source.name}")
-        for line in cautions(book, self._settings):
-            log.warning("caution: %s", line)
-        self._monitor.adopt(compiled)
+        self._book = new.book
+        self._tell(f"policies {new.book.fingerprint} from {self._source.name}")
+        for problem in problems_of(draft, self._settings.events_kept_s):
+            self._tell(f"caution: {problem}")
+        self._monitor.adopt(new)
         self._adopted.set()

@@ -6,8 +6,8 @@ import asyncio
 import shlex
 from pathlib import Path
 
-from andon.policy import PolicyBook
-from andon.policy_file import load_policies, parse_policies
+from andon.policy_file import draft_policies, read_policies
+from andon.yaml_lines import Draft
 
 
 class PolicyFile:
@@ -24,12 +24,12 @@ class PolicyFile:
         self._taken: bytes | None = None
         self._seen: bytes | None = None
 
-    def load(self) -> PolicyBook:
+    def load(self) -> Draft:
         """What it says now. Raises PolicyError."""
         self._taken = self._seen = self._content()
-        return self._parsed(self._taken)
+        return self._draft(self._taken)
 
-    async def look(self, *, at_once: bool = False) -> PolicyBook | None:
+    async def look(self, *, at_once: bool = False) -> Draft | None:
         """A version that was not taken before; with `at_once` what it says now, in any case.
 
         Raises:
@@ -40,7 +40,7 @@ class PolicyFile:
         if not at_once and (content == self._taken or not whole):
             return None
         self._taken = content
-        return self._parsed(content)
+        return self._draft(content)
 
     def _content(self) -> bytes | None:
         try:
@@ -48,10 +48,10 @@ class PolicyFile:
         except OSError:
             return None
 
-    def _parsed(self, content: bytes | None) -> PolicyBook:
+    def _draft(self, content: bytes | None) -> Draft:
         try:
             if content is not None:
-                return parse_policies(content.decode(), self.name)
+                return draft_policies(content.decode(), self.name)
         except UnicodeDecodeError:
             pass
-        return load_policies(self._path)  # says why it cannot be read
+        return draft_policies(read_policies(self._path), self.name)  # says why it cannot be read

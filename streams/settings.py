@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     events_retention_days: int = Field(default=7, ge=1)
     audit_retention_days: int = Field(default=400, ge=1)
 
+    @property
+    def events_kept_s(self) -> int:
+        """How long events are kept."""
+        return self.events_retention_days * 86_400
+
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)
 

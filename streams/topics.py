@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient
@@ -10,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from andon.errors import BrokerError
-from andon.topics import TOPICS, TopicSpec
+from andon.topics import EVENTS, TOPICS, TopicSpec
 from streams.settings import Settings
 
 CONNECT_TIMEOUT_MS = 5_000
@@ -32,6 +33,32 @@ def apply(bootstrap_servers: str, settings: Settings, check_only: bool = False) 
 
     A topic that exists is never changed. Raises BrokerError when no broker answers.
     """
+    with _administration(bootstrap_servers) as admin:
+        drifts = _drifts(admin, settings)
+        missing = {drift.topic for drift in drifts if drift.setting == EXISTENCE}
+        if check_only or not missing:
+            return drifts
+        refused = _create(admin, [spec for spec in TOPICS if spec.name in missing], settings)
+        return [
+            drift._replace(found=refused.get(drift.topic, drift.found))
+            for drift in _drifts(admin, settings)
+        ]
+
+
+def events_kept_s(bootstrap_servers: str) -> int | None:
+    """How long the broker keeps events; None: for ever, or it has no such topic.
+
+    Raises BrokerError when no broker answers.
+    """
+    with _administration(bootstrap_servers) as admin:
+        resource = ConfigResource(ConfigResourceType.TOPIC, EVENTS)
+        configs = admin.describe_configs([resource], config_filter="all").get("topic", {})
+    kept_ms = int(configs.get(EVENTS, {}).get("retention.ms", {}).get("value", -1))
+    return None if kept_ms < 0 else kept_ms // 1000
+
+
+@contextmanager
+def _administration(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap_servers,
@@ -45,15 +72,7 @@ def apply(bootstrap_servers: str, settings: Settings, check_only: bool = False) 
         ) from error
     try:
         with admin:
-            drifts = _drifts(admin, settings)
-            missing = {drift.topic for drift in drifts if drift.setting == EXISTENCE}
-            if check_only or not missing:
-                return drifts
-            refused = _create(admin, [spec for spec in TOPICS if spec.name in missing], settings)
-            return [
-                drift._replace(found=refused.get(drift.topic, drift.found))
-                for drift in _drifts(admin, settings)
-            ]
+            yield admin
     except KafkaError as error:
         raise BrokerError(f"the broker at {bootstrap_servers} failed: {error}") from error
 

@@ -33,6 +33,8 @@ NEED_AN_EXTRA = (
     "andon.extends",
     "andon.guard.exporter",
     "andon.policy_file",
+    "andon.policy_review",
+    "andon.second_look",
     "andon.yaml_lines",
 )
 

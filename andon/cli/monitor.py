@@ -37,7 +37,7 @@ def monitor(
     2 for a file that cannot be used.
     """
     from streams.app import run
-    from streams.cautions import cautions
+    from streams.policy_check import compiled, problems_of
     from streams.policy_file import PolicyFile
     from streams.routes import load_routes
     from streams.settings import load_settings
@@ -52,16 +52,17 @@ def monitor(
             **{name: value for name, value in given.items() if value is not None}
         )
         source = PolicyFile(settings.policy)
-        book = source.load()
+        draft = source.load()
+        policies = compiled(draft)
         routes = load_routes(receivers) if alerts else None
     except AndonError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    for line in cautions(book, settings):
-        typer.echo(f"andon monitor: caution: {line}", err=True)
+    for problem in problems_of(draft, settings.events_kept_s):
+        typer.echo(f"andon monitor: caution: {problem}", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker has its own
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(book, source, settings, routes, _tell)
+    run(policies, source, settings, routes, _tell)
 
 
 def _tell(line: str) -> None:

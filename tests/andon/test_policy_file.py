@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from andon.errors import PolicyError
 from andon.policy import PolicyBook
-from andon.policy_file import load_policies, parse_policies
+from andon.policy_file import load_policies, parse_policies, policies_text
 from tests.andon.policy_documents import CONTRACT, books
 
 
@@ -42,6 +43,51 @@ def test_reads_the_example_of_the_contract(tmp_path: Path) -> None:
 def test_reads_what_yaml_can_write(document: dict[str, Any]) -> None:
     text = yaml.safe_dump(document)
     assert parse_policies(text) == PolicyBook.model_validate(document)
+
+
+@given(books())
+def test_what_it_writes_it_reads_again(document: dict[str, Any]) -> None:
+    book = PolicyBook.model_validate(document)
+    assert parse_policies(policies_text(book)) == book
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["x", "5%", "1h", "value"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["name", "rate", "over", "x"]) | st.integers(0, 1), inner)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=300)
+@given(books(), st.data())
+def test_whatever_is_wrong_is_told(document: dict[str, Any], data: st.DataObject) -> None:
+    for _ in range(data.draw(st.integers(1, 3))):
+        spoil(document, data)
+    with contextlib.suppress(PolicyError):
+        parse_policies(yaml.safe_dump(document))
+
+
+def spoil(document: Any, data: st.DataObject) -> None:
+    """Put anything anywhere."""
+    while isinstance(document, dict | list) and document:
+        keys = list(document) if isinstance(document, dict) else list(range(len(document)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(document[key], dict | list) or data.draw(st.integers(0, 3)) == 0:
+            if isinstance(document, dict) and data.draw(st.booleans()):
+                key = data.draw(st.sampled_from(["nme", "raet", "colour", 3]))
+            document[key] = data.draw(ANYTHING)
+            return
+        document = document[key]
+
+
+def test_writes_a_policy_as_people_do() -> None:
+    text = policies_text(parse_policies(CONTRACT))
+    assert "\n- name: refunds\n  match:\n    workflow: [refunds*]\n" in text
+    assert "- {name: too-many-reversals, rate: reversal, over: 24h, above: 0.05, min: 20}" in text
+    assert "mode" not in text
 
 
 def test_every_mistake_is_told_with_its_line() -> None:
@@ -88,6 +134,52 @@ def test_two_mistakes_across_the_fields_of_a_rule_are_both_told() -> None:
     told = problems(rule("rate: value, over: 1h, min: 5, above: 5"))
     rule_fields = {field.removeprefix("policies[0].rules[0].") for _, field, _ in told}
     assert rule_fields == {"currency", "min"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ("rate: value, over: 1h, above: 5, at_least: 6, colour: x", "colour above currency"),
+        ("rate: value, over: soon, above: five, at_least: 6", "over above above currency"),
+        ("rate: speed, over: 1h, above: 5, at_least: 6, currency: USD", "rate above"),
+        ("rate: duplicate, over: 1h, min: many, above: 5", "min same"),
+        ("rate: error, over: 1h, method: luck, false_trips: 1 in 1000, above: 5%", "method"),
+        ("rate: volume, over: 1h, above: [5]", "above"),
+        ("rate: error, over: 1h, min: 0, above: 5", "min above"),
+        ("over: 1h, above: 5, at_least: 6", "rate above"),
+    ],
+)
+def test_a_wrong_field_does_not_hide_others(fields: str, named: str) -> None:
+    told = [field.removeprefix("policies[0].rules[0].") for _, field, _ in problems(rule(fields))]
+    assert sorted(told) == sorted(named.split())
+
+
+def test_mistakes_in_one_policy_do_not_hide_those_in_another() -> None:
+    text = """\
+version: 1
+colour: red
+policies:
+  - name: a
+    mode: loud
+    recover: {trial: {permits: many, pass: 5}}
+    rules:
+      - {name: r, rate: value, over: 1h, above: 5}
+      - {name: r, rate: volume, over: 1h, above: 5}
+      - 7
+  - {name: a, limits: [{value: 5, colour: x}], scope: 5}
+  - 8
+"""
+    assert [(line, field) for line, field, _ in problems(text)] == [
+        (2, "colour"),
+        (5, "policies[0].mode"),
+        (6, "policies[0].recover.trial.permits"),
+        (8, "policies[0].rules[0].currency"),
+        (10, "policies[0].rules[2]"),
+        (11, "policies[1].limits[0].colour"),
+        (11, "policies[1].scope"),
+        (11, "policies[1].limits[0].currency"),
+        (12, "policies[2]"),
+    ]
 
 
 @pytest.mark.parametrize(
