@@ -15,7 +15,7 @@ from andon.policy import SHARES, format_duration
 TITLE_MAX = 150
 EVIDENCE_SHOWN = 3
 
-_NAMED = {
+RATE_NAMES = {
     "error": "error rate",
     "denied": "denial rate",
     "reversal": "reversal rate",
@@ -113,7 +113,7 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
 
 
 def _name(reason: Reason) -> str:
-    return _NAMED.get(reason.rate or "", f"{reason.rate}")
+    return RATE_NAMES.get(reason.rate or "", f"{reason.rate}")
 
 
 def _group(reason: Reason) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED, DUPLICATE, LATE
 from detectors.line import Taken
 from detectors.profiles import NOT_LIVE, UNWATCHED, WATCHED
+from detectors.times import moment
 
 _DONE = SUCCESS | AUTOMATION
 _FATES = {COUNTED: "counted", LATE: "late", DUPLICATE: "duplicate", BLOCKED: "blocked"}
@@ -62,11 +64,20 @@ class Ledger:
         self.pages = _Pages(self._accounts)
         self.fates: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
+        self.first: datetime | None = None  # event, by its own time
+        self.last: datetime | None = None
 
     def add(self, taken: Taken) -> None:
         """Enter one judged batch; its records carry their numbers in the log as offsets."""
         columns, effects = taken.columns, taken.effects
         self._count_fates(taken)
+        if columns.events:
+            times = (
+                moment(int(columns.batch["time"].min())),
+                moment(int(columns.batch["time"].max())),
+            )
+            self.first = min(times[0], self.first or times[0])
+            self.last = max(times[1], self.last or times[1])
         for detection in effects.detections:
             self.pages[detection.workflow].detections += 1
             self.rules[f"{detection.policy.name}/{detection.rule.name}"] += 1
@@ -145,7 +156,8 @@ def _index(taken: Taken, command: Command) -> int:
     offsets, source = taken.columns.records.offsets, command.source
     assert offsets is not None
     assert source is not None
-    return int(np.searchsorted(taken.columns.record, source.offset - offsets[0]))
+    record = bisect_left(offsets, source.offset)
+    return int(np.searchsorted(taken.columns.record, record))
 
 
 def _trip(command: Command) -> dict[str, Any]:

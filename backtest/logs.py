@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from andon.log_files import read_blocks
+from backtest.replay import batches
+from detectors.columns import Records
 from detectors.line import Taken
+
+
+class Source(Protocol):
+    """Where records come from: files, or a topic."""
+
+    def batches(self) -> Iterator[Records]:
+        """The records from the beginning, in log order; offsets only grow."""
+
+    def rejects(self, taken: Taken) -> Iterator[str]:
+        """What is wrong with the records of a batch that are no events, and where they are."""
 
 
 class Log:
@@ -23,15 +36,19 @@ class Log:
         Raises:
             FileError: a file cannot be read.
         """
-        record = 0
+        record, self._starts = 0, []
         for name in self._files:
             self._starts.append((record, name))
             for lines in read_blocks(name, self._told):
                 yield from lines
                 record += len(lines)
 
+    def batches(self) -> Iterator[Records]:
+        """All of them, from the beginning, in pieces."""
+        return batches(self)
+
     def rejects(self, taken: Taken) -> Iterator[str]:
-        """What is wrong with the records of a batch that are no events, by file and line."""
+        """What is wrong with those of a batch that are no events, by file and line."""
         for rejected in taken.effects.rejected:
             offsets = taken.columns.records.offsets
             assert offsets is not None

@@ -25,8 +25,7 @@ def replay(
         latch: let trips take effect: a paused workflow's events are not executed.
     """
     line = Line(compile_book(book), "blocked" if latch else "runs")
-    for records in batches(lines, batch_size):
-        yield line.take(records)
+    return map(line.take, batches(lines, batch_size))
 
 
 def batches(lines: Iterable[bytes], batch_size: int = BATCH) -> Iterator[Records]:

@@ -7,21 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from andon.events import format_ts
 from backtest.score import Caught, Damage, Health, Scores
+from backtest.tables import Row, Table, spell
 
-Row = tuple[str, ...]
 Json = dict[str, Any]
-
-
-class Table(NamedTuple):
-    """Text alone, so that a terminal and a document show the same."""
-
-    title: str
-    heads: Row
-    rows: list[Row]
 
 
 def report(scores: Scores) -> Json:
@@ -66,14 +58,6 @@ def verdict(scores: Scores) -> str:
     if scores.unwatched:
         said += f" No policy watches {', '.join(scores.unwatched)}: not scored."
     return said
-
-
-def markdown(table: Table) -> Iterator[str]:
-    """The lines of a table in Markdown."""
-    yield f"| {' | '.join(table.heads)} |"
-    yield f"|{'---|' * len(table.heads)}"
-    for row in table.rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def _by_incident(scores: Scores) -> Iterator[tuple[str, list[Caught]]]:
@@ -144,8 +128,8 @@ def _incident_row(name: str, runs: Sequence[Caught]) -> Row:
     return (
         name,
         f"{sum(run.missed for run in runs)} of {len(runs)}",
-        _spell(median(waits)) if waits else "–",
-        _spell(max(waits)) if waits else "–",
+        spell(median(waits)) if waits else "–",
+        spell(max(waits)) if waits else "–",
         share("actions"),
         share("usd", "$"),
         share("people"),
@@ -189,11 +173,3 @@ def _per_year(trips: int, years: float) -> float | None:
 
 def _counted(rules: Counter[str]) -> str:
     return ", ".join(f"{rule} ({count})" for rule, count in rules.most_common()) or "–"
-
-
-def _spell(seconds: float) -> str:
-    """`3 min`, `1 h 05 min`."""
-    minutes = round(seconds / 60)
-    if minutes == 0:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -137,7 +137,7 @@ def test_lock_names_no_host_and_hashes_every_pin(lock: str) -> None:
     ("lock", "extras", "groups"),
     [
         ("server.lock", ["server"], ["build"]),
-        ("dev.lock", ["metrics", "server", "local"], ["dev", "build"]),
+        ("dev.lock", ["metrics", "server", "local", "plot"], ["dev", "build"]),
     ],
 )
 def test_lock_satisfies_the_project(

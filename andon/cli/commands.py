@@ -10,6 +10,7 @@ from andon.cli.broker import broker
 from andon.cli.control import reset, trip
 from andon.cli.demo import demo
 from andon.cli.monitor import monitor
+from andon.cli.report import report
 from andon.cli.score import score
 from andon.cli.status import status
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A circuit breaker for AI automations, built on an event stream.",
 )
-for command in (demo, broker, monitor, status, trip, reset, backtest, score):
+for command in (demo, broker, monitor, status, trip, reset, backtest, report, score):
     app.command()(command)
 for group in (alerts.app, events.app, policy.app, topics.app, schemas.app):
     app.add_typer(group)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from andon.cli.progress import counting
+from andon.cli.tables import show
 from andon.errors import AndonError
-
-if TYPE_CHECKING:
-    from backtest.scorecard import Table
 
 
 def score(
@@ -35,7 +32,7 @@ def score(
         from andon.policy_file import load_policies, load_presets
         from backtest.scenarios.catalogue import BUSINESSES
         from backtest.score import score as run
-        from backtest.scorecard import markdown, report, tables, verdict
+        from backtest.scorecard import report, tables, verdict
 
         book = load_policies(policy) if policy else load_presets()
         with counting("Histories", 2 * seeds * len(BUSINESSES)) as advance:
@@ -50,19 +47,6 @@ def score(
         typer.echo(json.dumps(report(scores)))
     else:
         for table in tables(scores):
-            if sys.stdout.isatty():
-                _print(table)
-            else:
-                typer.echo("\n".join([*markdown(table), ""]))
+            show(table)
         typer.echo(verdict(scores))
     raise typer.Exit(0 if scores.met else 1)
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-    from rich.table import Table as Drawn
-
-    drawn = Drawn(*table.heads, title=table.title, title_justify="left")
-    for row in table.rows:
-        drawn.add_row(*row)
-    Console().print(drawn)

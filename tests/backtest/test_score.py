@@ -16,7 +16,8 @@ from andon.policy_file import load_presets, parse_policies
 from backtest.scenarios.catalogue import BUSINESSES
 from backtest.scenarios.history import DAY_S, HOUR_S, Act, Author, Business
 from backtest.score import Scores, score
-from backtest.scorecard import markdown, report, tables, verdict
+from backtest.scorecard import report, tables, verdict
+from backtest.tables import markdown
 
 
 def hourly(author: Author, day: int) -> Iterator[Act]:
