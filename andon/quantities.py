@@ -1,10 +1,11 @@
-"""How people write quantities in a policy: `24h`, `5%`, `5000`, `1 in 1000000`."""
+"""How people write quantities in a policy: `24h`, `5%`, `5000`, `4x usual`, `1 in 1000000`."""
 
 from __future__ import annotations
 
 import math
 import re
 import sys
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -12,8 +13,12 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 DURATION_MAX_S = 3650 * 86400
 """Ten years: the longest that a window or a wait may be."""
 
+FACTOR_MAX = 1_000_000
+
 _DURATION = r"([1-9][0-9]{0,8})([smhd])"
 _SHARE = r"([0-9]+(?:\.[0-9]+)?) *%"
+_USUAL = r"([0-9]+(?:\.[0-9]+)?) *x +usual"
+USUAL_PATTERN = f"^{_USUAL}$"
 _ODDS = r"1 in ([1-9][0-9]{2,11})"
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -41,24 +46,51 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.15g}s"
 
 
-def parse_bound(value: object) -> float:
-    """A number, or a share such as `5%`.
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """A bound that is so many times what is usual for the workflow itself."""
+
+    factor: float
+
+
+def parse_bound(value: object) -> float | Usual:
+    """A number, a share such as `5%`, or a factor such as `4x usual`.
 
     Raises:
-        ValueError: neither of the two, or below zero.
+        ValueError: none of the three, a number below zero, or a factor that is not above 1.
     """
     if isinstance(value, str):
-        match = re.fullmatch(_SHARE, value)
-        if not match:
-            raise ValueError("must be a number such as 5000, or a share such as 5%")
-        # Divided, not multiplied by 0.01: 7/100 is the float that 7 of 100 events give.
-        bound = float(match[1]) / 100
+        bound = _written_bound(value)
+    elif isinstance(value, Usual):
+        bound = value
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number such as 5000, or a share such as 5%")
+        raise ValueError(_BOUND_HELP)
     else:
         bound = float(value) if abs(value) <= sys.float_info.max else math.inf
-    if not 0 <= bound < math.inf:
+    if isinstance(bound, Usual):
+        if not 1 < bound.factor <= FACTOR_MAX:
+            raise ValueError(f"must be a factor above 1, up to {FACTOR_MAX}, such as 4x usual")
+    elif not 0 <= bound < math.inf:
         raise ValueError("must be zero or more, and finite")
+    return bound
+
+
+_BOUND_HELP = "must be a number such as 5000, a share such as 5%, or a factor such as 4x usual"
+
+
+def _written_bound(text: str) -> float | Usual:
+    if match := re.fullmatch(_SHARE, text):
+        # Divided, not multiplied by 0.01: 7/100 is the float that 7 of 100 events give.
+        return float(match[1]) / 100
+    if match := re.fullmatch(_USUAL, text):
+        return Usual(float(match[1]))
+    raise ValueError(_BOUND_HELP)
+
+
+def format_bound(bound: float | Usual) -> float | str:
+    """What `parse_bound` reads: a number as it is, or a factor."""
+    if isinstance(bound, Usual):
+        return f"{repr(bound.factor).removesuffix('.0')}x usual"
     return bound
 
 
@@ -91,13 +123,15 @@ Duration = Annotated[
     WithJsonSchema(DURATION_SCHEMA),
 ]
 Bound = Annotated[
-    float,
+    float | Usual,
     BeforeValidator(parse_bound),
+    PlainSerializer(format_bound, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "number", "minimum": 0},
                 {"type": "string", "pattern": f"^{_SHARE}$", "examples": ["5%"]},
+                {"type": "string", "pattern": USUAL_PATTERN, "examples": ["4x usual"]},
             ]
         }
     ),

@@ -18,7 +18,7 @@ from pydantic import (
 
 from andon.events import Currency
 from andon.globs import ByGlobs, CapabilityGlobs, Globs, OutcomeGlobs, as_list, matches, one_or_more
-from andon.quantities import Bound, Duration, Odds
+from andon.quantities import Bound, Duration, Odds, Usual
 
 
 class Rate(StrEnum):
@@ -40,12 +40,15 @@ RATE_FIELDS: dict[Rate, frozenset[str]] = {
     Rate.ERROR: frozenset({"min", "per"}),
     Rate.DENIED: frozenset({"min", "per"}),
     Rate.REVERSAL: frozenset({"min", "per", "weigh", "attribute", "currency"}),
-    Rate.VOLUME: frozenset({"per", "of"}),
-    Rate.VALUE: frozenset({"per", "currency"}),
+    Rate.VOLUME: frozenset({"per", "of", "floor"}),
+    Rate.VALUE: frozenset({"per", "currency", "floor"}),
     Rate.DUPLICATE: frozenset({"per", "same"}),
     Rate.STEPS: frozenset(),
 }
 """The fields that mean something for a rate, beside those that every rule has."""
+
+UNKNOWN_AN_HOUR = {"events": 250.0, "recipients": 1000.0, "value": 5000.0}
+"""What counts as usual within an hour while nothing is known; the `floor` where none is written."""
 
 SAME_FIELDS = (
     "action",
@@ -116,16 +119,34 @@ class Rule(PolicyModel):
     false_trips: Odds | None = Field(
         None, description="for evidence: at the bound itself, a trip in this many events"
     )
+    floor: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="the least that a bound such as `4x usual` may come to"
+    )
 
     @property
     def bound(self) -> float:
-        """The one of `above` and `at_least` that is set."""
-        bound = self.at_least if self.above is None else self.above
+        """The one of `above` and `at_least` that is set; against usual, the least it may be."""
+        bound = self._written_bound
         assert bound is not None
-        return bound
+        return (self.floor or self.unknown) if isinstance(bound, Usual) else bound
+
+    @property
+    def usual(self) -> Usual | None:
+        """The bound, where it is one against the workflow's own history."""
+        return self._written_bound if isinstance(self._written_bound, Usual) else None
+
+    @property
+    def unknown(self) -> float:
+        """What counts as usual while nothing is known, in the rule's unit."""
+        counted = "value" if self.rate is Rate.VALUE else self.of
+        return max(UNKNOWN_AN_HOUR[counted] * max(1.0, self.over / 3600), self.floor or 0.0)
+
+    @property
+    def _written_bound(self) -> float | Usual | None:
+        return self.at_least if self.above is None else self.above
 
     def crossed(self, observed: float) -> bool:
-        """True where `observed` is beyond the bound: strictly for `above`."""
+        """True where `observed` is beyond `bound`: strictly for `above`."""
         return observed > self.bound if self.above is not None else observed >= self.bound
 
     @field_validator("same")
@@ -146,6 +167,8 @@ class Rule(PolicyModel):
     def _misfits(self) -> Iterator[str]:
         if (self.above is None) == (self.at_least is None):
             yield "above: exactly one of `above` (more) and `at_least` (this or more) is needed"
+        elif self.usual is not None:
+            yield from self._usual_misfits()
         elif self.rate in SHARES and self.attribute != "arrival" and self.bound > 1:
             field = "at_least" if self.above is None else "above"
             yield f"{field}: a share is at most 1; write {self.bound:g}% or {self.bound / 100:g}"
@@ -159,10 +182,20 @@ class Rule(PolicyModel):
             yield "currency: `weigh: value` needs one, as in `currency: USD`"
         if self.rate is Rate.DUPLICATE and not self.same:
             yield "same: rate duplicate needs it, as in `same: [action, target, value]`"
+        takes_floor = "floor" in RATE_FIELDS[self.rate]
+        if self.usual is None and self.floor is not None and takes_floor:
+            yield "floor: belongs to a bound such as `4x usual`; write one, or remove this"
         if self.method == "evidence":
             yield from self._evidence_misfits()
         elif self.false_trips is not None:
             yield "false_trips: is a promise of `method: evidence`; add that or remove this"
+
+    def _usual_misfits(self) -> Iterator[str]:
+        field = "at_least" if self.above is None else "above"
+        if self.rate not in (Rate.VOLUME, Rate.VALUE):
+            yield f"{field}: usual is for volume and value; write a number for rate {self.rate}"
+        elif self.per is not None:
+            yield f"per: usual is the whole workflow's; remove it, or write a number in `{field}`"
 
     def _evidence_misfits(self) -> Iterator[str]:
         if self.rate not in SHARES:
@@ -173,7 +206,8 @@ class Rule(PolicyModel):
         if self.at_least is not None:
             yield "at_least: evidence is of a rate above a bound; use `above`"
         by_arrival = self.rate is Rate.REVERSAL and self.attribute == "arrival"
-        if self.above is not None and not 0 < self.above <= (99 if by_arrival else 0.99):
+        most = 99 if by_arrival else 0.99
+        if isinstance(self.above, float) and not 0 < self.above <= most:
             yield "above: evidence needs a bound above 0 and at most 99%"
         if "min" in self.model_fields_set:
             yield "min: evidence knows itself when it has seen enough; remove it"

@@ -18,6 +18,7 @@ from andon.commands import Ack, Alert, Audit, Command
 from andon.events import Event
 from andon.limit import Limit
 from andon.policy import PRESETS, RATE_FIELDS, SHARES, PolicyBook, Rate, Rule
+from andon.quantities import USUAL_PATTERN
 
 Json = dict[str, Any]
 
@@ -147,6 +148,16 @@ _EVIDENCE: Json = {
         "weigh": {"const": "count"},
     },
 }
+_AGAINST_USUAL: Json = {
+    "anyOf": [
+        {
+            "required": [bound],
+            "properties": {bound: {"type": "string", "pattern": USUAL_PATTERN}},
+        }
+        for bound in ("above", "at_least")
+    ]
+}
+_USUAL: Json = {"properties": {"rate": {"enum": ["value", "volume"]}, "per": {"type": "null"}}}
 ACROSS_FIELDS: dict[type[BaseModel], Json] = {
     Event: {
         "required": ["event_id"]
@@ -165,6 +176,7 @@ ACROSS_FIELDS: dict[type[BaseModel], Json] = {
                 "then": {"required": ["same"], "properties": {"same": {"minItems": 1}}},
             },
             {"if": _is("method", "evidence"), "then": _EVIDENCE, "else": _absent("false_trips")},
+            {"if": _AGAINST_USUAL, "then": _USUAL, "else": _absent("floor")},
         ],
     },
     Limit: {

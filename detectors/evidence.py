@@ -59,7 +59,7 @@ def proof_of(rule: Rule) -> Proof:
     Reversals that are counted at arrival are events of their own, beside the actions: at r
     reversals an action, r / (1 + r) of all events are reversals.
     """
-    assert rule.above is not None
+    assert isinstance(rule.above, float)
     assert rule.false_trips is not None
     by_arrival = rule.rate is Rate.REVERSAL and rule.attribute == "arrival"
     return proof(rule.above / (1 + rule.above) if by_arrival else rule.above, rule.false_trips)

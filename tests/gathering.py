@@ -82,7 +82,7 @@ def likeliest_stretch(rule: Rule, seen: list[Counted]) -> Told:
 
 
 def null_of(rule: Rule) -> float:
-    assert rule.above is not None
+    assert isinstance(rule.above, float)
     arriving = rule.rate == "reversal" and rule.attribute == "arrival"
     return rule.above / (1 + rule.above) if arriving else rule.above
 

@@ -50,6 +50,7 @@ _OWN = {
     "per": st.sampled_from(["target", "automation", "action", "run"]),
     "currency": CURRENCIES,
     "of": st.sampled_from(["events", "recipients"]),
+    "floor": st.floats(0.01, 1e9),
     "weigh": st.just("count"),
     "attribute": st.sampled_from(["arrival", "cohort"]),
     "same": st.lists(st.sampled_from(SAME_FIELDS), min_size=1, max_size=3, unique=True),
@@ -74,7 +75,19 @@ def rules(draw: st.DrawFn, name: str = "rule") -> dict[str, Any]:
         fields = {key: part for key, part in fields.items() if key not in ("min", bound)}
         fields |= {"above": draw(st.floats(1e-6, 0.99)), "method": "evidence"}
         fields["false_trips"] = f"1 in {draw(st.integers(100, 10**12 - 1))}"
+    if "floor" in RATE_FIELDS[rate]:
+        fields = against_usual(draw, fields, bound) if draw(st.booleans()) else without_floor(fields)
     return {"name": name, "rate": str(rate), **fields}
+
+
+def against_usual(draw: st.DrawFn, fields: dict[str, Any], bound: str) -> dict[str, Any]:
+    """The same rule with a bound against the workflow's own history."""
+    factor = draw(st.integers(2, 10**6) | st.floats(1.001, 100).map("{:f}".format))
+    return {key: part for key, part in fields.items() if key != "per"} | {bound: f"{factor}x usual"}
+
+
+def without_floor(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: part for key, part in fields.items() if key != "floor"}
 
 
 _THEN = st.sampled_from(["review", "sandbox", "deny"])

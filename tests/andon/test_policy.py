@@ -9,7 +9,14 @@ from pydantic import ValidationError
 
 from andon.events import parse_event
 from andon.policy import Limit, Match, Policy, PolicyBook, Rate, Recover, Rule, Trial, Where
-from andon.quantities import DURATION_MAX_S, format_duration, parse_bound, parse_duration
+from andon.quantities import (
+    DURATION_MAX_S,
+    Usual,
+    format_bound,
+    format_duration,
+    parse_bound,
+    parse_duration,
+)
 from tests.andon.documents import REFUND, raw
 from tests.andon.policy_documents import books, policies, rules
 
@@ -61,10 +68,13 @@ def test_refuses_what_is_no_duration(text: object) -> None:
         (0.05, 0.05),
         (5000, 5000),
         (0, 0),
+        ("4x usual", Usual(4)),
+        ("2.5 x usual", Usual(2.5)),
     ],
 )
-def test_reads_a_bound(written: object, bound: float) -> None:
+def test_reads_a_bound(written: object, bound: float | Usual) -> None:
     assert parse_bound(written) == bound
+    assert parse_bound(format_bound(parse_bound(written))) == bound
 
 
 @given(events=st.integers(1, 1000), data=st.data())
@@ -80,6 +90,7 @@ def test_a_share_in_percent_is_the_float_that_counts_give(events: int, data: st.
         *("5", "five%", "-5%", "%", "", "9" * 400 + "%"),
         *(-1, -0.01, 10**400, -(10**400), float("nan"), float("inf")),
         *(True, None, [], {}),
+        *("1x usual", "0.5x usual", "4xusual", "4x", "x usual", "-4x usual", "1000001x usual"),
     ],
 )
 def test_refuses_what_is_no_bound(written: object) -> None:
@@ -134,6 +145,46 @@ def test_a_rule_must_fit_its_rate(change: dict[str, Any], field: str) -> None:
 def test_evidence_asks_for_a_promise_and_a_share(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=rf"(?m)^(  Value error, )?{field}: "):
         Rule.model_validate(PROOF | change)
+
+
+USUAL = VALUE | {"at_least": "4x usual"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"rate": "duplicate", "currency": None, "same": "target"}, "at_least"),
+        ({"rate": "error", "currency": None}, "at_least"),
+        ({"per": "target"}, "per"),
+        ({"at_least": 5000, "floor": 100}, "floor"),
+        ({"rate": "steps", "currency": None, "at_least": 5, "floor": 1}, "floor"),
+    ],
+)
+def test_usual_is_for_the_amounts_of_a_workflow(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=rf"(?m)^(  Value error, )?{field}: "):
+        Rule.model_validate({k: v for k, v in (USUAL | change).items() if v is not None})
+
+
+@pytest.mark.parametrize(
+    ("change", "floor", "unknown"),
+    [
+        ({}, 5000, 5000),
+        ({"over": "24h"}, 24 * 5000, 24 * 5000),
+        ({"over": "5m", "floor": 20}, 20, 5000),
+        ({"floor": 20_000}, 20_000, 20_000),
+        ({"rate": "volume", "currency": None}, 250, 250),
+        ({"rate": "volume", "currency": None, "of": "recipients", "floor": 1}, 1, 1000),
+    ],
+)
+def test_a_bound_against_usual_has_a_floor(
+    change: dict[str, Any], floor: float, unknown: float
+) -> None:
+    written = {key: part for key, part in (USUAL | change).items() if part is not None}
+    rule = Rule.model_validate(written)
+    assert (rule.usual, rule.bound, rule.unknown) == (Usual(4), floor, unknown)
+    again = rule.model_dump_json(exclude_defaults=True)
+    assert '"at_least":"4x usual"' in again
+    assert Rule.model_validate_json(again) == rule
 
 
 @pytest.mark.parametrize("rate", ["error", "denied", "reversal"])

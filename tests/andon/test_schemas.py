@@ -128,12 +128,12 @@ def test_a_policy_that_is_published_fits_its_schema(document: dict[str, Any]) ->
 # What a model says and JSON Schema has no words for.
 ONLY_THE_MODEL = re.compile(
     "a share is at most 1|matches none of|nobody could pass|two (rules|policies) are named"
-    "|must be at most 3650d|evidence needs a bound"
+    "|must be at most 3650d|evidence needs a bound|must be a factor above 1"
 )
 OTHER_VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, 0, -1, 1.5, 7, "", "x", "5%", "500%", "24h", "9999d", "USD", "manual"),
-        *([], {}, ["x"], "evidence", "window", "1 in 1000", "1 in 9", "arrival"),
+        *([], {}, ["x"], "evidence", "window", "1 in 1000", "1 in 9", "arrival", "4x usual", "1x usual"),
     ]
 )
 
@@ -144,7 +144,7 @@ def bent_books(draw: st.DrawFn) -> dict[str, Any]:
     book: dict[str, Any] = copy.deepcopy(draw(books()))
     place = draw(st.sampled_from([node for node in nodes(book) if isinstance(node, dict)]))
     fields = [*place, "above", "at_least", "currency", "min", "same", "weigh", "value", "where"]
-    fields += ["method", "false_trips", "attribute"]
+    fields += ["method", "false_trips", "attribute", "floor", "per"]
     field = draw(st.sampled_from(fields))
     if draw(st.booleans()):
         place[field] = draw(OTHER_VALUES)
