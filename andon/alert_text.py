@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from andon.commands import Alert, AlertKind, Money, Reason
+from andon.commands import Alert, AlertKind, Money, Reason, Usual
 from andon.policy import SHARES, format_duration
 
 TITLE_MAX = 150
@@ -57,7 +57,7 @@ def finding(reason: Reason) -> str | None:
     observed, bound = amounts(reason)
     window = f" in {format_duration(reason.window_s)}" if reason.window_s else ""
     group = f", {_group(reason)}" if reason.group else ""
-    return f"{_name(reason)} {observed}{window}, bound {bound}{group}"
+    return f"{_name(reason)} {observed}{window}, bound {bound}{_made_of(reason)}{group}"
 
 
 def amounts(reason: Reason) -> tuple[str, str]:
@@ -99,6 +99,7 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
     if finding(reason):
         observed, bound = amounts(reason)
         yield "Observed", f"{_name(reason)} {observed}, against a bound of {bound}"
+    yield "Usual", _usual(reason)
     yield "Group", _group(reason)
     yield "Window", _window(reason)
     yield "Money", _sums(reason.value)
@@ -127,6 +128,42 @@ def _window(reason: Reason) -> str | None:
     if reason.events is None:
         return window
     return f"{window}, {reason.events:,} {'event' if reason.events == 1 else 'events'}"
+
+
+def _made_of(reason: Reason) -> str:
+    """Where a bound that no one wrote as a number comes from."""
+    usual = reason.usual
+    if usual is None or usual.taken_from == "no history":
+        return ""
+    holds = usual.factor * usual.level >= usual.floor
+    return f" ({usual.factor:g}x usual)" if holds else ", the floor"
+
+
+def _usual(reason: Reason) -> str | None:
+    """`480 in 1h around Tuesday 14:00 UTC, over the last 5 weeks; 4x is 1,920, floor 100`."""
+    usual = reason.usual
+    if usual is None:
+        return None
+    level, product, floor = (
+        _amount(reason, amount) for amount in (usual.level, usual.factor * usual.level, usual.floor)
+    )
+    ends = f"{usual.factor:g}x is {product}, floor {floor}"
+    if usual.taken_from == "no history":
+        return f"not known yet, taken as {level}; {ends}"
+    window = f" in {format_duration(reason.window_s)}" if reason.window_s else ""
+    return f"{level}{window} {_when(usual)}; {ends}"
+
+
+def _when(usual: Usual) -> str:
+    if usual.taken_from == "busy days":
+        return f"on busy days, over the last {usual.samples} with events"
+    return f"around {usual.hour} UTC, over the last {usual.samples} weeks"
+
+
+def _amount(reason: Reason, amount: float) -> str:
+    if reason.rate == "value":
+        return _money(_exact(amount, 2), _currency(reason))
+    return _exact(amount, 0)
 
 
 def _sums(value: Money) -> str:

@@ -35,6 +35,18 @@ class Position(_Record):
     offset: int
 
 
+class Usual(_Record):
+    """What a bound against the workflow's own history was made of: the larger of factor times
+    level, and floor."""
+
+    level: float = Field(description="what was usual, in the unit of `observed`")
+    factor: float
+    floor: float
+    taken_from: Literal["hour of the week", "busy days", "no history"]
+    samples: int = Field(description="so many weeks, or days, stand behind it")
+    hour: str = Field(description="the hour of the week, as in Tuesday 14:00; in UTC")
+
+
 class Reason(_Record):
     """Why a breaker moved. Without a rule (a person did it) only `text` is set."""
 
@@ -50,6 +62,7 @@ class Reason(_Record):
     policy: str | None = None
     policy_version: str | None = None
     value: Money = Field(default_factory=dict, description="money moved within the window")
+    usual: Usual | None = Field(None, description="of a rule such as `above: 4x usual`")
 
 
 class Command(_Record):

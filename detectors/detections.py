@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from andon.alert_text import finding
-from andon.commands import EVIDENCE_MAX, Reason
+from andon.commands import EVIDENCE_MAX, Reason, Usual
 from andon.policy import Policy, Rule
 from detectors.columns import Columns, group_values
 from detectors.found import Edge
 from detectors.plan import Compiled
 from detectors.state import NONE
+from detectors.usual import told
 
 
 class Detection(NamedTuple):
@@ -26,6 +27,8 @@ class Detection(NamedTuple):
     rule: Rule
     group: dict[str, Any] | None
     observed: float
+    bound: float
+    usual: Usual | None
     events: int
     window_s: int  # `over`; for evidence, since the rate most likely rose
     event_ids: tuple[str, ...]
@@ -33,6 +36,7 @@ class Detection(NamedTuple):
 
     def report(self) -> dict[str, Any]:
         """One line of the backtest's output."""
+        usual = {"usual": self.usual.model_dump()} if self.usual else {}
         return {
             "ts": self.ts,
             "event_id": self.event_id,
@@ -42,10 +46,11 @@ class Detection(NamedTuple):
             "rate": self.rule.rate.value,
             "group": self.group,
             "observed": self.observed,
-            "bound": self.rule.bound,
+            "bound": self.bound,
             "events": self.events,
             "window_s": self.window_s,
             "mode": self.policy.mode,
+            **usual,
         }
 
     def reason(self) -> Reason:
@@ -55,7 +60,7 @@ class Detection(NamedTuple):
             rule=self.rule.name,
             rate=self.rule.rate.value,
             observed=self.observed,
-            bound=self.rule.bound,
+            bound=self.bound,
             window_s=self.window_s,
             events=self.events,
             event_ids=list(self.event_ids),
@@ -63,6 +68,7 @@ class Detection(NamedTuple):
             policy=self.policy.name,
             policy_version=self.policy.version,
             value=self.money,
+            usual=self.usual,
         )
         return reason.model_copy(update={"text": finding(reason)})
 
@@ -74,13 +80,14 @@ def detection_of(
     event, rule = columns.events[edge.event], compiled.rules[edge.rule]
     policy = int(columns.policy[edge.event])
     column = int(compiled.plan.rules[edge.rule]["group"])
+    ts_us = int(columns.batch["time"][edge.event])
     currency = columns.currencies[edge.currency]
     group = None
     if column != NONE:
         group = group_values(event, compiled.policies[policy].groups[column])
     return Detection(
         at=edge.event,
-        ts_us=int(columns.batch["time"][edge.event]),
+        ts_us=ts_us,
         ts=event.ts,
         event_id=event.event_id,
         workflow=event.workflow,
@@ -88,6 +95,8 @@ def detection_of(
         rule=rule,
         group=group,
         observed=edge.observed,
+        bound=edge.bound,
+        usual=told(rule, *edge.usual, ts_us) if rule.usual else None,
         events=edge.events,
         window_s=_told(edge.window_s) if rule.method == "evidence" else rule.over,
         # The event that tipped the scale comes first.

@@ -16,6 +16,10 @@ FOUND = np.dtype(
         ("events", np.int64),
         ("width_us", np.int64),  # what is told is of this time up to the event that tells it
         ("rate", np.float64),
+        ("bound", np.float64),
+        ("usual", np.float64),  # of a rule against usual: the level
+        ("taken_from", np.int64),  # BY_HOUR, BY_DAYS or UNKNOWN of detectors.kernel.usual
+        ("samples", np.int64),  # so many weeks or days
         ("money", np.float64),
         ("ids", np.int64),
         ("currency", np.uint16),
@@ -43,6 +47,8 @@ class Edge(NamedTuple):
     event: int  # index in the batch
     rule: int  # index in the plan
     observed: float
+    bound: float
+    usual: tuple[float, int, int]  # level, taken_from, samples; of a rule against usual
     events: int
     window_s: int
     keys: list[int]  # of the evidence, as the windows store them
@@ -77,6 +83,8 @@ def edges_of(found: Found) -> list[Edge]:
             event=int(edge["event"]),
             rule=int(edge["rule"]),
             observed=float(edge["rate"]),
+            bound=float(edge["bound"]),
+            usual=(float(edge["usual"]), int(edge["taken_from"]), int(edge["samples"])),
             events=int(edge["events"]),
             window_s=max(1, -(-(int(edge["width_us"]) - 1) // MICRO)),
             keys=[int(key) for key in keys[: edge["ids"]]],

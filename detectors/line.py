@@ -89,6 +89,8 @@ class Line:
         """
         if command.generation >= self.standings.of(command.workflow).generation:
             self.standings.stand(command, Breaker(command.state, command.generation))
+            if command.state.refuses:
+                self.windows.rest(command.workflow)
             self._forgive(command)
 
     def _forgive(self, command: Command) -> None:
@@ -128,3 +130,5 @@ class Line:
         effects.audits.append(detected(detection, columns, generation))
         if self._paused != "runs":
             self.standings.trip(columns, detection, effects)
+            if self.standings.of(detection.workflow).state.refuses:
+                self.windows.rest(detection.workflow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,10 @@ RULE = np.dtype(
         ("over_us", np.int64),
         ("least", np.int64),
         ("scale", np.float64),  # what a sum is divided by, to be told in the rule's unit
-        ("bound", np.float64),
+        ("bound", np.float64),  # against usual: the floor
+        ("usual", np.int32),  # the place among the policy's rules against usual, or NONE
+        ("factor", np.float64),
+        ("unknown", np.float64),  # what counts as usual while nothing is known
         ("by_evidence", np.bool_),  # the rest is detectors.evidence.Proof
         ("null", np.float64),
         ("promise", np.float64),
@@ -50,6 +54,7 @@ POLICY = np.dtype(
         ("rules", np.int32),
         ("first_window", np.int32),
         ("end_window", np.int32),
+        ("usuals", np.int32),  # rules against usual
         ("cohorts", np.bool_),  # does any rule wait for reversals?
         ("longest_us", np.int64),
     ],
@@ -115,15 +120,16 @@ def compile_book(book: PolicyBook) -> Compiled:
         bits, first_rule, first_window = _Bits(place), len(rows), len(windows)
         terms = [TERMS[rule.rate](rule) for rule in policy.rules]
         mine = sorted({rule.over for rule in policy.rules})
-        columns = iter(range(len(terms)))
+        columns, usuals = count(), count()
         for rule, term in zip(policy.rules, terms, strict=True):
             column = next(columns) if term.group else NONE
-            rows.append(_row(rule, term, bits, mine.index(rule.over), column))
+            usual = next(usuals) if rule.usual else NONE
+            rows.append(_row(rule, term, bits, mine.index(rule.over), column, usual))
         windows += mine
         cohorts = any(term.reversed_late for term in terms)
         longest_us = policy.longest_window_s * MICRO
         spans = (first_rule, len(rows), len(terms), first_window, len(windows))
-        policies.append((*spans, cohorts, longest_us))
+        policies.append((*spans, next(usuals), cohorts, longest_us))
         plans.append(_policy_plan(policy, bits, terms))
     return Compiled(
         book,
@@ -133,7 +139,9 @@ def compile_book(book: PolicyBook) -> Compiled:
     )
 
 
-def _row(rule: Rule, terms: Terms, bits: _Bits, window: int, column: int) -> tuple[Any, ...]:
+def _row(
+    rule: Rule, terms: Terms, bits: _Bits, window: int, column: int, usual: int
+) -> tuple[Any, ...]:
     where = bits.of(rule.where)
     needed = where | bits.of(terms.currency)
     row = {
@@ -148,6 +156,9 @@ def _row(rule: Rule, terms: Terms, bits: _Bits, window: int, column: int) -> tup
         "least": rule.min,
         "scale": MICRO if terms.weight == VALUE and terms.below is None else 1,
         "bound": rule.bound,
+        "usual": usual,
+        "factor": rule.usual.factor if rule.usual else 0.0,
+        "unknown": rule.unknown if rule.usual else 0.0,
         "by_evidence": rule.method == "evidence",
         **(proof_of(rule) if rule.method == "evidence" else NO_PROOF)._asdict(),
     }

@@ -24,7 +24,8 @@ ROWS, FREE_ROW, LIVE_ROWS, SLOTS, FREE_SLOT, GROUPS, WAITING = range(7)
 CLOCK = 7  # the time of the partition's newest event
 WORKFLOWS, SWEEP_AT, FULL, FORGOTTEN, EVICTED = range(8, 13)  # see detectors.forgetting
 SILENT_GROUPS = 13  # groups that are kept without rows, because their rule is still crossed
-COUNTERS = 14
+HISTORIES, HISTORY_WANTED = 14, 15  # the latter: 1 where a stream wants one and no room is left
+COUNTERS = 16
 
 EVENT = np.dtype(
     [
@@ -63,6 +64,9 @@ STREAM = np.dtype(
         ("head", np.int32),  # the newest row
         ("oldest", np.int32),
         ("first_slot", np.int32),
+        ("history", np.int32),  # NONE: not looked for yet
+        ("history_key", np.uint64),
+        ("rests", np.bool_),  # the workflow is paused: nothing is learned from it
     ],
     align=True,
 )
@@ -89,6 +93,29 @@ EVIDENCE = np.dtype(
     ],
     align=True,
 )
+WEEK_H = 168
+WEEKS, DAYS = 5, 28
+"""How many levels of each hour of the week, and of how many days, a history keeps."""
+
+HISTORY = np.dtype([("key", np.uint64), ("hour", np.int64)], align=True)
+"""What a workflow did under a policy; `hour` is the open one, counted from 1970."""
+
+BASELINE = np.dtype(
+    [
+        ("weeks", np.float32, (WEEK_H * WEEKS,)),  # levels, newest first; below 0: none yet
+        ("days", np.float32, (DAYS,)),  # levels, in a ring
+        ("days_seen", np.int64),
+        ("learns_from", np.int64),  # the first hour that teaches
+        ("doubted_until", np.int64),  # before this hour the hours of the week are not asked
+        ("peak", np.float64),  # the level of the open hour so far
+        ("busiest", np.float64),  # of the day so far; below 0: no events yet
+        ("bound", np.float64),  # in the open hour
+        ("counted", np.bool_),  # has the open hour had events?
+    ],
+    align=True,
+)
+"""What one rule with a bound against usual knows of a history (see detectors.usual)."""
+
 WAITER = np.dtype([("key", np.uint64), ("time", np.int64), ("owner", np.int32)], align=True)
 """A reversal that came before its action."""
 
@@ -108,31 +135,37 @@ class State(NamedTuple):
     ahead: NDArray[np.float64]  # odds looked ahead to; of no meaning between two events
     group_table: NDArray[np.int32]
     waiting: NDArray[np.void]  # a hash table in itself
+    histories: NDArray[np.void]
+    history_table: NDArray[np.int32]
+    baselines: NDArray[np.void]  # (the most rules against usual that one policy has, histories)
 
 
-Family = Literal["row", "stream", "slot"]
+Family = Literal["row", "stream", "slot", "history"]
 
 _FAMILIES: dict[Family, tuple[str, ...]] = {
     "row": ("rows", "slot_of"),
     "stream": ("streams", "tail", "workflow_newest"),
     "slot": ("slots", "evidence"),
+    "history": ("histories", "baselines"),
 }
 """Arrays whose last axis grows together; what is new in them is set when it is first used."""
 
 TABLES: dict[Family, tuple[str, str]] = {
     "row": ("row_table", "rows"),
     "slot": ("group_table", "slots"),
+    "history": ("history_table", "histories"),
 }
 """The hash table over a family's records."""
 
 
-def empty_state(*, columns: int, windows: int, by_evidence: bool) -> State:
+def empty_state(*, columns: int, windows: int, by_evidence: bool, usuals: int) -> State:
     """A state without events.
 
     Args:
         columns: the most rules with groups that one policy has.
         windows: the most different windows that one policy has.
         by_evidence: whether any rule goes by evidence.
+        usuals: the most rules against usual that one policy has.
     """
     counters = np.zeros(COUNTERS, np.int64)
     counters[[FREE_ROW, FREE_SLOT]] = NONE
@@ -150,6 +183,9 @@ def empty_state(*, columns: int, windows: int, by_evidence: bool) -> State:
         ahead=np.zeros(ALTERNATIVES),
         group_table=empty_table(0),
         waiting=no_waiters(1),
+        histories=np.zeros(0, HISTORY),
+        history_table=empty_table(0),
+        baselines=np.zeros((usuals, 0), BASELINE),
     )
 
 

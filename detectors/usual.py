@@ -31,33 +31,71 @@ Levels are kept to six significant digits.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from andon.policy import Policy
-from detectors.state import BASELINES, NONE, State
+from andon.commands import Usual
+from andon.policy import Policy, Rule
+from detectors.kernel.hashing import find
+from detectors.kernel.usual import BY_DAYS, BY_HOUR, UNKNOWN
+from detectors.state import HISTORIES, NONE, State, empty_table
+from detectors.times import moment
 
 HISTORIES_MAX = 1 << 16
 """Workflows, counted once a policy, whose history is kept; at 3.5 KB for each rule."""
 
 
-def history_key(workflow: str, policy: Policy) -> int:
-    """The name of a workflow's history: another one where other things are counted."""
-    counted: list[Any] = [
+_TAKEN_FROM: dict[int, Literal["hour of the week", "busy days", "no history"]] = {
+    BY_HOUR: "hour of the week",
+    BY_DAYS: "busy days",
+    UNKNOWN: "no history",
+}
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def counted(policy: Policy) -> str:
+    """What a history under this policy is of; without rules against usual nothing."""
+    rules: list[Any] = [
         (rule.name, rule.rate, rule.over, rule.of, rule.currency, rule.where.named)
         for rule in policy.rules
         if rule.usual
     ]
-    return xxh3_64_intdigest(repr((workflow, policy.name, counted)).encode())
+    return repr((policy.name, rules)) if rules else ""
 
 
-def kept(state: State, most: int = HISTORIES_MAX) -> NDArray[np.int64]:
-    """The histories to keep: all, or where there are `most`, the half that spoke last."""
-    known = int(state.counters[BASELINES])
+def history_key(workflow: str, counted: str) -> int:
+    """The name of a workflow's history: another one where other things are counted."""
+    return xxh3_64_intdigest(f"{workflow}\0{counted}".encode()) if counted else 0
+
+
+def told(rule: Rule, level: float, taken_from: int, samples: int, ts_us: int) -> Usual:
+    """What people are told of a bound against usual, at an event of this time."""
+    assert rule.usual is not None
+    ts = moment(ts_us)
+    return Usual(
+        level=level,
+        factor=rule.usual.factor,
+        floor=rule.bound,
+        taken_from=_TAKEN_FROM[taken_from],
+        samples=samples,
+        hour=f"{_WEEKDAYS[ts.weekday()]} {ts:%H}:00",
+    )
+
+
+def without_old_histories(state: State, most: int = HISTORIES_MAX) -> State:
+    """The state as it is, or where there are so many histories with the half that spoke last."""
+    known = int(state.counters[HISTORIES])
     if known < most:
-        return np.arange(known)
-    newest_first = np.argsort(-state.baselines["hour"][0, :known], kind="stable")
-    return np.sort(newest_first[: known // 2])
+        return state
+    newest_first = np.argsort(-state.histories["hour"][:known], kind="stable")
+    keep = np.sort(newest_first[: known // 2])
+    histories, table = state.histories[keep], empty_table(state.histories.size)
+    for number, key in enumerate(histories["key"]):
+        table[find(table, histories, key)] = number
+    state.counters[HISTORIES] = len(keep)
+    state.streams["history"] = NONE  # found again by its key, where it was kept
+    return state._replace(
+        histories=histories, baselines=state.baselines[:, keep], history_table=table
+    )

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import usual
 from detectors.forgetting import BOUNDS, Bounds, sweep
 from detectors.found import READING, Edge, edges_of, nothing_found
 from detectors.kernel import hashing, loop, reversals
 from detectors.kernel.groups import newest_rates
+from detectors.kernel.usual import learn_afresh
 from detectors.numbering import Numbers
 from detectors.plan import Compiled
 from detectors.state import (
@@ -19,6 +21,8 @@ from detectors.state import (
     FORGOTTEN,
     FULL,
     GROUPS,
+    HISTORIES,
+    HISTORY_WANTED,
     LIVE_ROWS,
     LONG_AGO,
     NONE,
@@ -51,6 +55,8 @@ class Windows:
         self._bounds = bounds
         self._floors: dict[str, int] = {}
         self._swept = False
+        self._resting: set[str] = set()
+        self._counted = [usual.counted(policy) for policy in compiled.book.policies]
         self.columns = max((len(policy.groups) for policy in compiled.policies), default=0)
         policies = self.plan.policies
         windows = policies["end_window"] - policies["first_window"]
@@ -58,6 +64,7 @@ class Windows:
             columns=self.columns,
             windows=int(windows.max()),
             by_evidence=bool(self.plan.rules["by_evidence"].any()),
+            usuals=int(policies["usuals"].max()),
         )
         self.state.counters[SWEEP_AT] = bounds.workflows_kept
         room = max(8192 if read_out else 256, int(policies["rules"].max()))
@@ -77,6 +84,8 @@ class Windows:
         stream = self.state.streams[number]
         stream["newest"], stream["floor"] = LONG_AGO, self._floors.get(workflow, LONG_AGO)
         stream["workflow"] = self._workflow(workflow)
+        stream["history"], stream["rests"] = NONE, workflow in self._resting
+        stream["history_key"] = self._history_key(workflow, policy)
         return number
 
     def release(self) -> bool:
@@ -118,6 +127,8 @@ class Windows:
             if self.state.counters[FULL]:
                 self.state = sweep(self.plan, self.state, self._bounds, self.numbers.streams_given)
                 self._swept = True
+            if self.state.counters[HISTORY_WANTED]:
+                self._room_for_history()
             self._found.used[:] = 0
             start = loop.take(
                 self.plan, self.state, events, groups, start, end, stop, fates, self._found
@@ -135,9 +146,21 @@ class Windows:
     def forgive(self, workflow: str, until_us: int) -> None:
         """Let only later events of the workflow count: a person has let it run again."""
         self._floors[workflow] = max(until_us, self._floors.get(workflow, LONG_AGO))
+        self._resting.discard(workflow)
         for (name, _), stream in self.numbers.streams.items():
             if name == workflow:
                 loop.forgive(self.plan, self.state, stream, until_us)
+                self.state.streams["rests"][stream] = False
+        for policy in map(int, np.flatnonzero(self.plan.policies["usuals"])):
+            key = np.uint64(self._history_key(workflow, policy))
+            learn_afresh(self.plan, self.state, policy, key, until_us)
+
+    def rest(self, workflow: str) -> None:
+        """Learn nothing from the workflow until it is forgiven: it is paused."""
+        self._resting.add(workflow)
+        for (name, _), stream in self.numbers.streams.items():
+            if name == workflow:
+                self.state.streams["rests"][stream] = True
 
     def current(self, streams: Sequence[int]) -> list[list[float]]:
         """Each rule's rate over the newest window of these streams, in its unit.
@@ -183,14 +206,21 @@ class Windows:
             "row": int(counters[ROWS]),
             "stream": self.numbers.streams_given,
             "slot": int(counters[SLOTS]),
+            "history": int(counters[HISTORIES]),
         }
-        names = {"numbers": self.numbers.names(), "floors": self._floors, "swept": self._swept}
+        names = {
+            "numbers": self.numbers.names(),
+            "floors": self._floors,
+            "resting": sorted(self._resting),
+            "swept": self._swept,
+        }
         return compact(self.state, used), names
 
     def load(self, state: State, names: dict[str, Any]) -> None:
         """Go on from what `dump` gave."""
         self.state, self._floors = state, names["floors"]
         self.numbers, self._swept = Numbers.of(names["numbers"]), names["swept"]
+        self._resting = set(names["resting"])
 
     def _make_stream(self, number: int, policy: int) -> None:
         """Room for a stream, and a slot for each of its rules."""
@@ -198,7 +228,8 @@ class Windows:
         self._room("stream", number + 1)
         self._room("slot", first + rules)
         state = self.state
-        state.streams[number] = (LONG_AGO, LONG_AGO, policy, NONE, NONE, NONE, first)
+        stream = (LONG_AGO, LONG_AGO, policy, NONE, NONE, NONE, first, NONE, 0, False)
+        state.streams[number] = stream
         state.workflow_newest[number] = LONG_AGO  # a workflow gets no number that no stream had
         state.tail[:, number] = NONE
         state.slots["owner"][first : first + rules] = number
@@ -213,6 +244,14 @@ class Windows:
             number = self.numbers.new_workflow(name)
             self.state.workflow_newest[number] = LONG_AGO
         return number
+
+    def _history_key(self, workflow: str, policy: int) -> int:
+        return usual.history_key(workflow, self._counted[policy])
+
+    def _room_for_history(self) -> None:
+        self.state.counters[HISTORY_WANTED] = 0
+        self.state = usual.without_old_histories(self.state)
+        self._room("history", int(self.state.counters[HISTORIES]) + 1)
 
     def _room_for(self, events: int) -> None:
         """Grow what so many events could fill; the compiled loop itself never allocates."""

@@ -79,6 +79,7 @@ class Latched:
         tripping = [edge for edge in edges if edge["mode"] == "enforce"]
         if tripping:
             life.state, life.since = "OPEN", t
+            self.reference.rest(event.workflow)
             life.policy = self.reference.policy_of(event)
             life.trips.append((tripping[0]["ts"], tripping[0]["rule"]))
         elif good and fate in ("counted", "unwatched"):

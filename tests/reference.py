@@ -19,6 +19,7 @@ from andon.errors import EventError
 from andon.events import Event, format_ts, parse_event
 from andon.policy import Policy, PolicyBook, Rule, Where
 from tests.gathering import Counted, Gathered, Told, likeliest_stretch
+from tests.past import Held, Past
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
@@ -52,6 +53,7 @@ class Track:
         default_factory=lambda: defaultdict(Gathered)
     )
     floor: float = float("-inf")  # only what is later counts; a trial starts afresh
+    past: dict[str, Past] = field(default_factory=dict)  # by rule
 
 
 def rising_edges(book: PolicyBook, lines: Iterable[bytes]) -> list[dict[str, Any]]:
@@ -76,6 +78,7 @@ class Reference:
         self.tracks: dict[tuple[str, str], Track] = {}
         self.newest: dict[str, int] = {}  # by workflow
         self.floors: dict[str, int] = {}  # by workflow, for policies not yet met too
+        self.resting: set[str] = set()  # workflows that are paused: they teach nothing
         self.fate = ""  # of the last event: unwatched, late, duplicate or counted
 
     def feed(self, event: Event) -> list[dict[str, Any]]:
@@ -94,6 +97,7 @@ class Reference:
         if self.fate != "counted":
             return []
         self.newest[event.workflow] = newest
+        turn_hours(track, t, learns=event.workflow not in self.resting)
         keep(track, event)
         return [edge for rule in policy.rules for edge in evaluate(track, rule, event)]
 
@@ -106,11 +110,28 @@ class Reference:
     def forgive(self, workflow: str, until: int) -> None:
         """Start afresh after this time."""
         self.floors[workflow] = max(until, self.floors.get(workflow, until))
+        self.resting.discard(workflow)
         for (name, _), track in self.tracks.items():
             if name == workflow:
                 track.floor = max(track.floor, until)
                 track.crossed.clear()
                 track.gathered.clear()
+                for past in track.past.values():
+                    past.forgive(until)
+
+    def rest(self, workflow: str) -> None:
+        """It is paused."""
+        self.resting.add(workflow)
+
+
+def turn_hours(track: Track, t: int, *, learns: bool) -> None:
+    for rule in track.policy.rules:
+        if rule.usual is not None:
+            oldest = max(track.newest - rule.over * SECOND, track.floor)
+            rows = track.rows[rule.name, ()]
+            amount = float(sum(row.top or 0 for row in rows if oldest < row.t <= track.newest))
+            past = track.past.setdefault(rule.name, Past(rule))
+            past.turn(t, Held(amount, track.newest), learns=learns)
 
 
 def keep(track: Track, event: Event) -> None:
@@ -143,7 +164,9 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
     if group is None or micros(event.ts) <= track.floor:
         return
     observed, events, enough = measure(track, rule, window_of(track, rule, group, event))
-    over = observed > rule.above if rule.above is not None else observed >= rule.bound
+    t, past = micros(event.ts), track.past.get(rule.name)
+    bound = past.bound(t, observed) if past else rule.bound
+    over = observed > bound if rule.above is not None else observed >= bound
     crossed, told = enough and over, Told(observed, events, rule.over)
     before = (rule.name, group) in track.crossed
     if rule.method == "evidence":
@@ -162,11 +185,25 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
             "rate": str(rule.rate),
             "group": {name: getattr(event, name) for name in group_fields(rule)} or None,
             "observed": told.observed,
-            "bound": rule.bound,
+            "bound": bound,
             "events": told.events,
             "window_s": told.window_s,
             "mode": track.policy.mode,
+            **({"usual": what_was_usual(past, t)} if past else {}),
         }
+
+
+def what_was_usual(past: Past, t: int) -> dict[str, Any]:
+    level, taken_from, samples = past.told(t)
+    assert past.rule.usual is not None
+    return {
+        "level": level,
+        "factor": past.rule.usual.factor,
+        "floor": past.rule.bound,
+        "taken_from": taken_from,
+        "samples": samples,
+        "hour": f"{EPOCH + timedelta(microseconds=t):%A %H:00}",
+    }
 
 
 def window_of(track: Track, rule: Rule, group: Group, event: Event) -> list[Row]:

@@ -13,14 +13,17 @@ from detectors.kernel.sums import (
     expire,
     is_above,
     is_below,
+    is_beyond,
     join,
     measure,
     observed,
     slot_at,
 )
+from detectors.kernel.usual import bound_for, find_history, tell_usual, turn_hours
 from detectors.state import (
     CLOCK,
     FULL,
+    HISTORY_WANTED,
     LONG_AGO,
     NONE,
     SILENT_GROUPS,
@@ -64,17 +67,22 @@ def evidence(plan, state, stream, rule, slot, at, found, n):
 def judge(plan, state, stream, rule, slot, row, i, found):
     """Measure one rule at one event; a rising edge is written to `found`."""
     if plan.rules[rule].by_evidence:
+        bound = plan.rules[rule].bound
         crossed, rate, events, at, width_us = read_evidence(plan, state, stream, rule, slot, row)
     else:
         above, below, events = measure(plan, state, stream, rule, slot, row)
-        rate, crossed = observed(plan, rule, above, below, events)
+        rate, enough = observed(plan, rule, above, below, events)
+        bound = bound_for(plan, state, stream, rule, state.rows[row].time, rate)
+        crossed = enough and is_beyond(plan, rule, rate, bound)
         at, width_us = row, plan.rules[rule].over_us
     if crossed and not state.slots[slot].crossed:
         n = found.used[0]
         found.used[0] += 1
         found.edges[n].event, found.edges[n].rule, found.edges[n].events = i, rule, events
         found.edges[n].rate, found.edges[n].money, found.edges[n].currency = rate, 0.0, 0
-        found.edges[n].width_us = width_us
+        found.edges[n].width_us, found.edges[n].bound = width_us, bound
+        if plan.rules[rule].usual != NONE:
+            tell_usual(plan, state, stream, rule, state.rows[row].time, found.edges[n])
         evidence(plan, state, stream, rule, slot, at, found, n)
     state.slots[slot].crossed = crossed
 
@@ -86,8 +94,9 @@ def read_out(plan, state, stream, rule, slot, row, i, found):
     n = found.used[1]
     found.used[1] += 1
     found.readings[n].event, found.readings[n].rule, found.readings[n].events = i, rule, events
-    found.readings[n].rate = observed(plan, rule, above, below, events)[0]
-    found.readings[n].bound = plan.rules[rule].bound
+    rate, _ = observed(plan, rule, above, below, events)
+    bound = bound_for(plan, state, stream, rule, state.rows[row].time, rate)
+    found.readings[n].rate, found.readings[n].bound = rate, bound
 
 
 @compiled
@@ -117,7 +126,7 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
     """Take events from `start` on, in log order; the index of the first that was not taken.
 
     Stops early when `found` is nearly full, before a workflow for which others have to be
-    forgotten, or after an event with a detection if asked to.
+    forgotten or whose history finds no room, or after an event with a detection if asked to.
     """
     for i in range(start, end):
         stream = batch[i].stream
@@ -125,6 +134,10 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
             continue
         policy = state.streams[stream].policy
         if max(found.used[0], found.used[1]) + plan.policies[policy].rules > found.edges.size:
+            return i
+        homeless = plan.policies[policy].usuals and state.streams[stream].history == NONE
+        if homeless and not find_history(state, stream):
+            state.counters[HISTORY_WANTED] = 1
             return i
         workflow = state.streams[stream].workflow
         begins = state.workflow_newest[workflow] == LONG_AGO
@@ -143,6 +156,8 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
             continue
         state.counters[WORKFLOWS] += begins
         state.counters[CLOCK] = max(state.counters[CLOCK], time)
+        if plan.policies[policy].usuals:
+            turn_hours(plan, state, stream, time)
         state.workflow_newest[workflow] = max(state.workflow_newest[workflow], time)
         state.streams[stream].newest = max(state.streams[stream].newest, time)
         settle(plan, state, stream)

@@ -165,13 +165,14 @@ def walked(plan, state, stream, rule, slot, at, sums):
 
 @compiled
 def observed(plan, rule, above, below, events):
-    """The rate in the rule's unit, and whether it is beyond the bound."""
-    if plan.rules[rule].divided:
-        if events < plan.rules[rule].least or below <= 0:
-            return 0.0, False
-        rate = above / below
-    else:
-        rate = above / plan.rules[rule].scale
-    if plan.rules[rule].strict:
-        return rate, rate > plan.rules[rule].bound
-    return rate, rate >= plan.rules[rule].bound
+    """The rate in the rule's unit, and whether there are events enough to tell."""
+    if not plan.rules[rule].divided:
+        return above / plan.rules[rule].scale, True
+    if events < plan.rules[rule].least or below <= 0:
+        return 0.0, False
+    return above / below, True
+
+
+@compiled
+def is_beyond(plan, rule, rate, bound):
+    return rate > bound if plan.rules[rule].strict else rate >= bound

@@ -76,7 +76,9 @@ def rules(draw: st.DrawFn, name: str = "rule") -> dict[str, Any]:
         fields |= {"above": draw(st.floats(1e-6, 0.99)), "method": "evidence"}
         fields["false_trips"] = f"1 in {draw(st.integers(100, 10**12 - 1))}"
     if "floor" in RATE_FIELDS[rate]:
-        fields = against_usual(draw, fields, bound) if draw(st.booleans()) else without_floor(fields)
+        fields = (
+            against_usual(draw, fields, bound) if draw(st.booleans()) else without_floor(fields)
+        )
     return {"name": name, "rate": str(rate), **fields}
 
 

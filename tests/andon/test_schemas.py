@@ -133,7 +133,18 @@ ONLY_THE_MODEL = re.compile(
 OTHER_VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, 0, -1, 1.5, 7, "", "x", "5%", "500%", "24h", "9999d", "USD", "manual"),
-        *([], {}, ["x"], "evidence", "window", "1 in 1000", "1 in 9", "arrival", "4x usual", "1x usual"),
+        *(
+            [],
+            {},
+            ["x"],
+            "evidence",
+            "window",
+            "1 in 1000",
+            "1 in 9",
+            "arrival",
+            "4x usual",
+            "1x usual",
+        ),
     ]
 )
 
