@@ -133,8 +133,10 @@ def _window(reason: Reason) -> str | None:
 def _made_of(reason: Reason) -> str:
     """Where a bound that no one wrote as a number comes from."""
     usual = reason.usual
-    if usual is None or usual.taken_from == "no history":
+    if usual is None:
         return ""
+    if usual.taken_from == "no history":
+        return f" ({usual.factor:g}x usual, not known yet)"
     holds = usual.factor * usual.level >= usual.floor
     return f" ({usual.factor:g}x usual)" if holds else ", the floor"
 

@@ -43,10 +43,6 @@ from detectors.kernel.usual import BY_DAYS, BY_HOUR, UNKNOWN
 from detectors.state import HISTORIES, NONE, State, empty_table
 from detectors.times import moment
 
-HISTORIES_MAX = 1 << 16
-"""Workflows, counted once a policy, whose history is kept; at 3.5 KB for each rule."""
-
-
 _TAKEN_FROM: dict[int, Literal["hour of the week", "busy days", "no history"]] = {
     BY_HOUR: "hour of the week",
     BY_DAYS: "busy days",
@@ -84,7 +80,7 @@ def told(rule: Rule, level: float, taken_from: int, samples: int, ts_us: int) ->
     )
 
 
-def without_old_histories(state: State, most: int = HISTORIES_MAX) -> State:
+def without_old_histories(state: State, most: int) -> State:
     """The state as it is, or where there are so many histories with the half that spoke last."""
     known = int(state.counters[HISTORIES])
     if known < most:

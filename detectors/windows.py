@@ -250,7 +250,7 @@ class Windows:
 
     def _room_for_history(self) -> None:
         self.state.counters[HISTORY_WANTED] = 0
-        self.state = usual.without_old_histories(self.state)
+        self.state = usual.without_old_histories(self.state, self._bounds.histories_max)
         self._room("history", int(self.state.counters[HISTORIES]) + 1)
 
     def _room_for(self, events: int) -> None:

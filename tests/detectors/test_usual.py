@@ -77,7 +77,7 @@ def long_logs(draw: st.DrawFn) -> Log:
     return log
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(rules(), min_size=1, max_size=3), long_logs())
 def test_the_engine_gives_what_brute_force_gives(own: list[dict[str, Any]], log: Log) -> None:
     assert_engine_agrees(book(*own), log)
