@@ -93,6 +93,14 @@ class Line:
                 self.windows.rest(command.workflow)
             self._forgive(command)
 
+    def crossed(self) -> list[tuple[str, str]]:
+        """The workflows that run although a rule of theirs is crossed, and its name."""
+        return sorted(
+            (workflow, self.compiled.rules[rule].name)
+            for workflow, rule in self.windows.crossed()
+            if not self.standings.of(workflow).state.refuses
+        )
+
     def _forgive(self, command: Command) -> None:
         """A workflow that was let go starts afresh: what came before does not count.
 

@@ -174,6 +174,19 @@ class Windows:
             shown.append(rates[first : first + rules].tolist())
         return shown
 
+    def crossed(self) -> set[tuple[str, int]]:
+        """The workflows and rules (indices in the plan) that were crossed when last evaluated."""
+        found, slots = set(), self.state.slots[: int(self.state.counters[SLOTS])]
+        workflows = {number: name for (name, _), number in self.numbers.streams.items()}
+        for place in np.flatnonzero(slots["crossed"] & (slots["owner"] != NONE)):
+            owner, rule = int(slots["owner"][place]), int(slots["rule"][place])
+            if rule == NONE:  # not of a group
+                stream = self.state.streams[owner]
+                first = int(self.plan.policies[stream["policy"]]["first_rule"])
+                rule = first + int(place) - int(stream["first_slot"])
+            found.add((workflows[owner], rule))
+        return found
+
     @property
     def events_held(self) -> int:
         """How many events are held now."""

@@ -10,8 +10,9 @@ in force until then.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter
 from typing import Any
@@ -28,7 +29,7 @@ from streams.batch import Batch
 from streams.commands_log import CommandsLog
 from streams.exporter import Exporter
 from streams.log_reader import Read
-from streams.policy_records import changed
+from streams.policy_records import begun
 from streams.seat import Seat, moves_of, records_of
 from streams.snapshots import Mark, Snapshots
 
@@ -40,6 +41,8 @@ Send = Callable[[str, bytes | None, bytes | None, Headers | None], Awaitable[Awa
 CLOSE_RECORDS = 10_000
 """How many records a new line may be behind when it is time to let events wait for it."""
 HOLD_S = 30.0
+
+log = logging.getLogger("andon.monitor")
 
 
 class Monitor:
@@ -84,6 +87,11 @@ class Monitor:
             seats[tp] = Seat(*restored[tp]) if tp in restored else Seat.empty(self._compiled)
             seats[tp].learn(moves_of(self._commands.history, tp, offset))
         self._seats = seats
+        await self.write(
+            begun(self._compiled.book, Position(topic=tp.topic, partition=tp.partition, offset=at))
+            for tp, at in others.items()
+            if tp not in restored  # whose policies were these
+        )
         return {tp: seat.next for tp, seat in seats.items()}
 
     async def revoked(self, partitions: set[TP]) -> None:
@@ -157,6 +165,7 @@ class Monitor:
                 if self._awaits(tp, old, new):
                     await self._write_change(tp, old, new)
                     new.learn(moves_of(self._commands.history, tp, old.next))
+                    new.last = old.last
                     self._seats[tp] = new
 
     def _is_old(self, seat: Seat) -> bool:
@@ -179,9 +188,13 @@ class Monitor:
 
     async def _write_change(self, tp: TP, old: Seat, new: Seat) -> None:
         at = Position(topic=tp.topic, partition=tp.partition, offset=old.next)
-        await self.write([changed(old.line.compiled.book, new.line.compiled.book, at)])
+        crossed = new.line.crossed()
+        change = begun(new.line.compiled.book, at, old.line.compiled.book, crossed)
+        await self.write([change])
+        if crossed and change.reason:
+            log.warning("%s", change.reason.text)
 
-    async def write(self, audits: Sequence[Audit], alerts: Sequence[Alert] = ()) -> None:
+    async def write(self, audits: Iterable[Audit], alerts: Iterable[Alert] = ()) -> None:
         """Write down what does not follow from events; returns when the broker has it."""
         for topic, items in ((AUDIT, audits), (ALERTS, alerts)):
             for item in items:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from andon.alert_text import title
 from andon.breaker import State
 from andon.commands import EVERY_WORKFLOW, Alert, Audit, Position, Reason
 from andon.errors import FileError
-from andon.ids import derived_id
+from andon.ids import derived_id, uuid7
 from andon.policy import PolicyBook
 
+CROSSED_SHOWN = 5
 
-def changed(old: PolicyBook, new: PolicyBook, at: Position) -> Audit:
-    """The audit line of a partition that is judged by other policies from a position on."""
-    before, after = old.fingerprint, new.fingerprint
-    text = f"policies {after} in place of {before} from {at.topic} {at.partition}:{at.offset} on"
+
+def begun(
+    policies: PolicyBook,
+    at: Position,
+    before: PolicyBook | None = None,
+    crossed: Sequence[tuple[str, str]] = (),
+) -> Audit:
+    """The audit line of a partition that is judged by these policies from a position on.
+
+    Args:
+        policies: those in force from now on.
+        at: the first record that they judge.
+        before: those in force until then, where this worker knows them.
+        crossed: workflows and rules that are beyond their bound already.
+    """
+    after, previous = policies.fingerprint, before and before.fingerprint
+    text = f"policies {after} judge {at.topic} {at.partition} from offset {at.offset} on"
+    if crossed:
+        shown = ", ".join(f"{workflow} ({rule})" for workflow, rule in crossed[:CROSSED_SHOWN])
+        more = len(crossed) - CROSSED_SHOWN
+        shown += f" and {more:,} more" if more > 0 else ""
+        text += f"; beyond a bound already, which is told when it is crossed again: {shown}"
     return Audit(
-        audit_id=derived_id("policy-changed", at.topic, at.partition, at.offset, before, after),
+        audit_id=uuid7(),
         ts=datetime.now(UTC),
         kind="policy-changed",
         workflow=EVERY_WORKFLOW,
         reason=Reason(text=text),
         source=at,
         policies=after,
-        previous_policies=before,
+        previous_policies=previous,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from andon.commands import Alert, Audit, Command
+from andon.commands import EVERY_WORKFLOW, Alert, Audit, Command
 from andon.policy import PolicyBook
 from andon.topics import ALERTS, AUDIT, COMMANDS
 from detectors.columns import Records
@@ -62,9 +62,13 @@ def effects_written(effects: Effects) -> Written:
 
 
 def once(written: Written, topic: str) -> dict[str, list[tuple[str, Any]]]:
-    """By workflow, the first of every id, in order. A late event may be sent twice: two sources."""
+    """By workflow, the first of every id, in order. A late event may be sent twice: two sources.
+
+    Without what concerns every workflow: it does not follow from events.
+    """
     found: dict[str, dict[Any, Any]] = {}
-    for _, workflow, value in [entry for entry in written if entry[0] == topic]:
+    entries = [entry for entry in written if entry[0] == topic and entry[1] != EVERY_WORKFLOW]
+    for _, workflow, value in entries:
         record = MODELS[topic].model_validate_json(value)
         identity = next(str(getattr(record, f)) for f in MODELS[topic].model_fields)
         source = getattr(record, "source", None)

@@ -46,6 +46,18 @@ def test_current_rates_are_those_of_the_newest_window_and_of_the_largest_group()
     assert rates == pytest.approx([1 / 4, 0, 30.75, 2, 1 / 2])
 
 
+def test_what_is_crossed_while_it_runs_is_told_by_rule() -> None:
+    policy = POLICY.replace("  - name: p\n", "  - name: p\n    mode: shadow\n")
+    made = Line(compile_book(parse_policies(policy)))
+    made.take(Records([event(0, 0, "a"), event(1, 1, "b", "error")]))
+    assert made.crossed() == [("w", "at-one")], "of one group; of all it is half, and not above"
+    made.take(Records([event(2, 2, "c", "error")]))
+    assert made.crossed() == [("w", "at-one"), ("w", "errors")]
+    made.take(Records([event(3, 200, "b")]))
+    assert made.crossed() == [("w", "at-one")], "of the other group, which was not evaluated since"
+    assert judged(event(0, 0, "a"), event(1, 1, "b", "error")).crossed() == [], "it is paused"
+
+
 def test_what_no_window_can_reach_is_forgotten() -> None:
     made = judged(*(event(n, n * 30, f"t{n}") for n in range(100)))
     # An event may come as late as the longest window, and is then measured over one more.

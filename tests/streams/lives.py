@@ -80,7 +80,7 @@ class Bench:
     @asynccontextmanager
     async def monitor(self) -> AsyncIterator[Life]:
         """A worker that takes the partition over and dies at the end of the block."""
-        self.exporter = Exporter()
+        self.exporter, self.writes_left = Exporter(), NEVER
         async with AsyncExitStack() as stack:
             producer = AIOKafkaProducer(bootstrap_servers=self.address)
             await producer.start()
