@@ -102,6 +102,7 @@ AuditKind = Literal[
     "late",
     "ack",
     "leak",
+    "coarse",
     "delivery",
     "policy-changed",
     "policy-refused",

@@ -94,6 +94,11 @@ MONITOR: tuple[Metric, ...] = (
         "gauge",
         "Workflows that were forgotten because there were too many; their windows began anew.",
     ),
+    Metric(
+        "andon_workflows_coarse",
+        "gauge",
+        "Workflows with so many events that the older ones are held together, and not one by one.",
+    ),
     Metric("andon_groups", "gauge", "Groups of rules with `per` or `same` that are held."),
     Metric("andon_window_events", "gauge", "Events that the windows hold."),
     Metric("andon_lag_records", "gauge", "Records not yet read, as last seen.", ("partition",)),

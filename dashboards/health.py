@@ -81,11 +81,13 @@ def monitor() -> list[Any]:
             Query(f"sum({select('andon_groups')})", "groups"),
         ),
         lines(
-            "Workflows forgotten",
-            "Silent for longer than any window; or evicted, because there were too many.",
+            "Workflows forgotten or coarse",
+            "Silent for longer than any window; evicted, because there were too many; or with "
+            "too many events to hold each by itself.",
             "short",
             Query(f"sum({select('andon_workflows_forgotten')})", "silent"),
             Query(f"sum({select('andon_workflows_evicted')})", "evicted"),
+            Query(f"sum({select('andon_workflows_coarse')})", "coarse"),
         ),
         lines(
             "Age of the last snapshot",

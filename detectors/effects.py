@@ -25,6 +25,12 @@ _ALERTS: dict[State, AlertKind] = {
 }
 
 
+COARSE = (
+    "more events than are held one by one: the older half is held in steps of 1/512 of its age; "
+    "cohort reversals, duplicates and steps look at the newer half"
+)
+
+
 class Leak(NamedTuple):
     """An action that took effect although its workflow was paused."""
 
@@ -152,9 +158,15 @@ def detected(detection: Detection, columns: Columns, generation: int) -> Audit:
 
 
 def noted(
-    kind: Literal["late", "leak"], columns: Columns, index: int, text: str, events: int = 1
+    kind: Literal["late", "leak", "coarse"],
+    columns: Columns,
+    index: int,
+    text: str,
+    events: int = 1,
 ) -> Audit:
-    """The audit line of an event that was late, or that ran while its workflow was paused."""
+    """The audit line of an event that was late, that ran while its workflow was paused, or with
+    which there were too many to hold each by itself.
+    """
     event = columns.events[index]
     return Audit(
         audit_id=derived_id(kind, event.workflow, event.event_id),

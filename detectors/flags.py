@@ -11,8 +11,9 @@ SYSTEM = 1 << 5
 REVERSES = 1 << 6  # undoes an earlier action
 REVERSED = 1 << 7  # has been undone by now
 HAS_RUN = 1 << 8
+FOLDED = 1 << 9  # too old to be held by itself where a workflow is very busy
 
-FIRST_FILTER = 9
+FIRST_FILTER = 10
 """From this bit on: one bit a distinct `where` or currency of the event's policy."""
 
 FILTERS_MAX = 32 - FIRST_FILTER

@@ -34,6 +34,7 @@ class Bounds(NamedTuple):
     workflows_kept: int = 10_000
     workflows_max: int = 500_000
     histories_max: int = 1 << 16  # of rules against usual, at 3.5 KB for each of them
+    events_exact: int = 1_000_000  # rows of one workflow and policy; see detectors.kernel.folding
 
 
 BOUNDS = Bounds()

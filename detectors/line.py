@@ -15,7 +15,7 @@ from andon.breaker import Breaker, State
 from andon.commands import Command
 from detectors.columns import Columns, Decoder, Records
 from detectors.detections import detection_of
-from detectors.effects import Effects, detected
+from detectors.effects import COARSE, Effects, detected, noted
 from detectors.forgetting import BOUNDS, Bounds
 from detectors.found import READING, Edge
 from detectors.plan import Compiled
@@ -58,6 +58,7 @@ class Line:
         self.decoder = Decoder(compiled, self.windows)
         self.recent = Recent()
         self.compiled = compiled
+        self.bounds = bounds
         self._paused = paused
 
     def take(self, records: Records) -> Taken:
@@ -79,6 +80,7 @@ class Line:
         fates = np.zeros(len(columns.events), np.int8)
         span = range(len(columns.events))
         self.windows.take(columns.batch, columns.groups, fates, span)
+        self.windows.coarsened()
         self.standings.pass_by(columns, fates, span, None)
 
     def obey(self, command: Command) -> None:
@@ -128,6 +130,8 @@ class Line:
         for edge in edges:
             self._detected(edge, columns, effects)
         self.standings.pass_by(columns, fates, range(before.stop, end), effects)
+        if self.windows.coarsened():
+            effects.audits.append(noted("coarse", columns, end - 1, COARSE))
         return end
 
     def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:

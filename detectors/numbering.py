@@ -45,7 +45,8 @@ class Numbers:
     def names(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
         return {
-            "streams": [[*key, number] for key, number in self.streams.items()],
+            "streams": list(self.streams),
+            "numbers": list(self.streams.values()),
             "workflows": self.workflows,
             "free_streams": list(self._free_streams.items()),
             "free_workflows": self._free_workflows,
@@ -56,7 +57,8 @@ class Numbers:
     def of(cls, names: dict[str, Any]) -> Numbers:
         """What `names` was made of."""
         numbers = cls()
-        numbers.streams = {(name, policy): at for name, policy, at in names["streams"]}
+        keys = map(tuple, names["streams"])
+        numbers.streams = dict(zip(keys, names["numbers"], strict=True))
         numbers.workflows = names["workflows"]
         numbers._free_streams = dict(names["free_streams"])
         numbers._free_workflows = names["free_workflows"]

@@ -25,7 +25,9 @@ CLOCK = 7  # the time of the partition's newest event
 WORKFLOWS, SWEEP_AT, FULL, FORGOTTEN, EVICTED = range(8, 13)  # see detectors.forgetting
 SILENT_GROUPS = 13  # groups that are kept without rows, because their rule is still crossed
 HISTORIES, HISTORY_WANTED = 14, 15  # the latter: 1 where a stream wants one and no room is left
-COUNTERS = 16
+EXACT_MAX, COARSENED = 16, 17  # see detectors.kernel.folding
+COUNTERS = 18
+FOLDS = 256
 
 EVENT = np.dtype(
     [
@@ -52,6 +54,7 @@ ROW = np.dtype(
         ("later", np.int32),  # also links the free rows
         ("earlier", np.int32),
         ("currency", np.uint16),
+        ("count", np.uint16),  # of events; more than one where old ones were folded
     ],
     align=True,
 )
@@ -59,6 +62,7 @@ STREAM = np.dtype(
     [
         ("newest", np.int64),
         ("floor", np.int64),  # events up to here are forgiven: a person let the workflow run
+        ("coarse", np.int64),  # events up to here may be folded; see detectors.kernel.folding
         ("policy", np.int32),
         ("workflow", np.int32),
         ("head", np.int32),  # the newest row
@@ -67,6 +71,7 @@ STREAM = np.dtype(
         ("history", np.int32),  # NONE: not looked for yet
         ("history_key", np.uint64),
         ("rests", np.bool_),  # the workflow is paused: nothing is learned from it
+        ("rows", np.int32),
     ],
     align=True,
 )
@@ -138,6 +143,7 @@ class State(NamedTuple):
     histories: NDArray[np.void]
     history_table: NDArray[np.int32]
     baselines: NDArray[np.void]  # (the most rules against usual that one policy has, histories)
+    folds: NDArray[np.int32]  # rows that others are folded into; of no meaning between two events
 
 
 Family = Literal["row", "stream", "slot", "history"]
@@ -170,6 +176,7 @@ def empty_state(*, columns: int, windows: int, by_evidence: bool, usuals: int) -
     counters = np.zeros(COUNTERS, np.int64)
     counters[[FREE_ROW, FREE_SLOT]] = NONE
     counters[CLOCK] = LONG_AGO
+    counters[COARSENED] = NONE
     return State(
         counters=counters,
         rows=np.zeros(0, ROW),
@@ -186,6 +193,7 @@ def empty_state(*, columns: int, windows: int, by_evidence: bool, usuals: int) -
         histories=np.zeros(0, HISTORY),
         history_table=empty_table(0),
         baselines=np.zeros((usuals, 0), BASELINE),
+        folds=np.zeros(FOLDS, np.int32),
     )
 
 
@@ -207,11 +215,9 @@ def grown(state: State, family: Family, items: int) -> State:
 
 def compact(state: State, used: Mapping[Family, int]) -> State:
     """A copy, without the room that nothing is in."""
-    copies = {name: array.copy() for name, array in state._asdict().items()}
-    for family, names in _FAMILIES.items():
-        for name in names:
-            copies[name] = getattr(state, name)[..., : used[family]].copy()
-    return State(**copies)
+    last = {name: used[family] for family, names in _FAMILIES.items() for name in names}
+    arrays = state._asdict()
+    return State(**{name: arrays[name][..., : last.get(name)].copy() for name in arrays})
 
 
 def empty_table(items: int) -> NDArray[np.int32]:

@@ -17,7 +17,9 @@ from detectors.kernel.usual import learn_afresh
 from detectors.numbering import Numbers
 from detectors.plan import Compiled
 from detectors.state import (
+    COARSENED,
     EVICTED,
+    EXACT_MAX,
     FORGOTTEN,
     FULL,
     GROUPS,
@@ -66,7 +68,8 @@ class Windows:
             by_evidence=bool(self.plan.rules["by_evidence"].any()),
             usuals=int(policies["usuals"].max()),
         )
-        self.state.counters[SWEEP_AT] = bounds.workflows_kept
+        self.state.counters[SWEEP_AT] = min(bounds.workflows_kept, bounds.workflows_max)
+        self.state.counters[EXACT_MAX] = bounds.events_exact
         room = max(8192 if read_out else 256, int(policies["rules"].max()))
         self._found = nothing_found(room, loop.EVIDENCE_MAX, read_out=read_out)
         self._readings: list[NDArray[np.void]] = []
@@ -115,7 +118,7 @@ class Windows:
             groups: hashes of the values that make groups, (columns, n).
             fates: n codes (loop.COUNTED, LATE, DUPLICATE), written in place.
             span: the events to take.
-            stop: stop after an event with a rising edge.
+            stop: stop after an event with a rising edge, or one that made a stream coarse.
 
         Returns:
             The first event that was not taken, and the rising edges.
@@ -123,7 +126,8 @@ class Windows:
         start, end = span.start, span.stop
         self._room_for(end - start)
         edges: list[Edge] = []
-        while start < end and not (stop and edges):
+        counters = self.state.counters
+        while start < end and not (stop and (edges or counters[COARSENED] != NONE)):
             if self.state.counters[FULL]:
                 self.state = sweep(self.plan, self.state, self._bounds, self.numbers.streams_given)
                 self._swept = True
@@ -137,6 +141,11 @@ class Windows:
             if self._found.readings.size:
                 self._readings.append(self._found.readings[: self._found.used[1]].copy())
         return start, edges
+
+    def coarsened(self) -> bool:
+        """Whether the last event taken was the first that left its stream coarse."""
+        was, self.state.counters[COARSENED] = self.state.counters[COARSENED], NONE
+        return bool(was != NONE)
 
     def readings(self) -> NDArray[np.void]:
         """READINGs since they were last asked for, in order; none unless `read_out`."""
@@ -208,6 +217,12 @@ class Windows:
         return int(self.state.counters[EVICTED])
 
     @property
+    def coarse(self) -> int:
+        """Of how many streams old events are held together."""
+        streams = self.state.streams[: self.numbers.streams_given]
+        return int(np.count_nonzero(streams["coarse"] > LONG_AGO))
+
+    @property
     def groups_held(self) -> int:
         """How many groups of rules with `per` or `same` are held now."""
         return int(self.state.counters[GROUPS])
@@ -241,7 +256,8 @@ class Windows:
         self._room("stream", number + 1)
         self._room("slot", first + rules)
         state = self.state
-        stream = (LONG_AGO, LONG_AGO, policy, NONE, NONE, NONE, first, NONE, 0, False)
+        times = (LONG_AGO, LONG_AGO, LONG_AGO)
+        stream = (*times, policy, NONE, NONE, NONE, first, NONE, 0, False, 0)
         state.streams[number] = stream
         state.workflow_newest[number] = LONG_AGO  # a workflow gets no number that no stream had
         state.tail[:, number] = NONE

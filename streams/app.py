@@ -96,6 +96,7 @@ def monitor_app(
         send,
         exporter,
         snapshots,
+        settings.bounds,
     )
     stack.push_async_callback(monitor.close)
     changes = PolicyChanges(compiled.book, source, monitor, exporter, settings, tell)

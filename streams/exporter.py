@@ -99,7 +99,7 @@ class Exporter:
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
         self.set("andon_workflows", sum(line.windows.workflows_held for line in lines))
         self.set("andon_groups", sum(line.windows.groups_held for line in lines))
-        for why in ("forgotten", "evicted"):
+        for why in ("forgotten", "evicted", "coarse"):
             workflows = sum(getattr(line.windows, why) for line in lines)
             self.set(f"andon_workflows_{why}", workflows)
         for line in lines:

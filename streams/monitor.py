@@ -23,6 +23,7 @@ from andon.commands import Alert, Audit, Command, Position
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS
 from detectors.columns import Records, Rejected
 from detectors.effects import Effects
+from detectors.forgetting import BOUNDS, Bounds
 from detectors.line import Taken
 from detectors.plan import Compiled
 from streams.batch import Batch
@@ -56,8 +57,10 @@ class Monitor:
         send: Send,
         exporter: Exporter,
         snapshots: Snapshots,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self._compiled = compiled
+        self._bounds = bounds
         self._snapshots = snapshots
         self._open_commands = open_commands
         self._open_reader = open_reader
@@ -82,9 +85,11 @@ class Monitor:
             self.opened.set()
         seats = {tp: seat for tp, seat in self._seats.items() if seat.next == committed.get(tp)}
         others = {tp: offset for tp, offset in committed.items() if tp not in seats}
-        restored = await self._snapshots.restore(self._compiled, others)
+        restored = await self._snapshots.restore(self._compiled, self._bounds, others)
         for tp, offset in others.items():
-            seats[tp] = Seat(*restored[tp]) if tp in restored else Seat.empty(self._compiled)
+            seats[tp] = (
+                Seat(*restored[tp]) if tp in restored else Seat.empty(self._compiled, self._bounds)
+            )
             seats[tp].learn(moves_of(self._commands.history, tp, offset))
         self._seats = seats
         await self.write(
@@ -153,7 +158,7 @@ class Monitor:
             await self._renew(old[0])
 
     async def _renew(self, tp: TP) -> None:
-        old, new = self._seats[tp], Seat.empty(self._compiled)
+        old, new = self._seats[tp], self._empty_seat()
         async with self._open_reader() as read:
             behind, before = old.next, math.inf
             # As long as it is far behind and gains ground, events go on meanwhile.
@@ -167,6 +172,9 @@ class Monitor:
                     new.learn(moves_of(self._commands.history, tp, old.next))
                     new.last = old.last
                     self._seats[tp] = new
+
+    def _empty_seat(self) -> Seat:
+        return Seat.empty(self._compiled, self._bounds)
 
     def _is_old(self, seat: Seat) -> bool:
         return seat.line.compiled is not self._compiled

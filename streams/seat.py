@@ -13,6 +13,7 @@ from faust.types import TP
 from andon.breaker import State
 from andon.commands import Command
 from detectors.columns import Records
+from detectors.forgetting import Bounds
 from detectors.line import Line
 from detectors.plan import Compiled
 from streams.batch import Batch
@@ -35,9 +36,9 @@ class Seat:
     last: Mark | None = None  # the record that it has judged last; None while it is at work
 
     @classmethod
-    def empty(cls, compiled: Compiled) -> Seat:
+    def empty(cls, compiled: Compiled, bounds: Bounds) -> Seat:
         """At the beginning of the log, where every workflow runs."""
-        return cls(Line(compiled))
+        return cls(Line(compiled, bounds=bounds))
 
     def learn(self, moves: Iterable[Move]) -> None:
         """Take in the log's commands of now, as far as they are not known yet."""

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from andon.errors import AndonError
+from detectors.forgetting import BOUNDS, Bounds
 
 
 class SettingsError(AndonError):
@@ -30,6 +31,8 @@ class Settings(BaseSettings):
     policy: Path = Path("policy.yaml")
 
     snapshot_every_s: float = Field(default=60.0, gt=0)
+    workflows_max: int = Field(default=BOUNDS.workflows_max, ge=1)
+    events_exact: int = Field(default=BOUNDS.events_exact, ge=100)
 
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
@@ -43,6 +46,11 @@ class Settings(BaseSettings):
 
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)
+
+    @property
+    def bounds(self) -> Bounds:
+        """How much a partition may hold."""
+        return BOUNDS._replace(workflows_max=self.workflows_max, events_exact=self.events_exact)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 from xxhash import xxh3_64_hexdigest
 
+from detectors.forgetting import Bounds
 from detectors.line import Line
 from detectors.plan import Compiled
 from detectors.snapshot import Snapshot, fingerprint, line_of, snapshot_of
@@ -57,7 +58,7 @@ class Saved(NamedTuple):
     @classmethod
     def of(cls, line: Line, last: Mark) -> Saved:
         """A copy of what the line holds now."""
-        return cls(fingerprint(line.compiled), last, snapshot_of(line))
+        return cls(fingerprint(line.compiled, line.bounds), last, snapshot_of(line))
 
 
 LookUp = Callable[[Mapping[TP, int]], Awaitable[dict[TP, Mark]]]
@@ -83,10 +84,10 @@ class Snapshots:
         self._writing: dict[TP, asyncio.Task[None]] = {}
 
     async def restore(
-        self, compiled: Compiled, committed: Mapping[TP, int]
+        self, compiled: Compiled, bounds: Bounds, committed: Mapping[TP, int]
     ) -> dict[TP, tuple[Line, int]]:
         """Lines as they stood at most at these offsets, each with the offset that it reads next."""
-        saved, wanted = {}, fingerprint(compiled)
+        saved, wanted = {}, fingerprint(compiled, bounds)
         for tp, upto in committed.items():
             found = await asyncio.to_thread(read, self._folder, tp, wanted, upto)
             if found is not None:
@@ -97,7 +98,7 @@ class Snapshots:
         lines = {}
         for tp, found in saved.items():
             if now.get(tp) == found.last:
-                lines[tp] = (line_of(compiled, found.snapshot), found.last.offset + 1)
+                lines[tp] = (line_of(compiled, found.snapshot, bounds), found.last.offset + 1)
             else:
                 log.warning("%s is not the log that its snapshot is of: it is read again", tp)
         return lines

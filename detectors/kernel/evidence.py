@@ -129,7 +129,8 @@ def stretch(plan, state, stream, rule, slot, row):
         if (up or down) and slot_at(plan, state, stream, rule, row) == slot:
             if counted == 0:
                 last = row
-            above, below, counted = above + up, below + down, counted + 1
+            many = state.rows[row].count
+            above, below, counted = above + up * many, below + down * many, counted + many
         earlier = state.rows[row].earlier
         if counted and (earlier == NONE or state.rows[earlier].time < state.rows[row].time):
             loudness = score(above, counted, plan.rules[rule].null)

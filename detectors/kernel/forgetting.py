@@ -22,7 +22,7 @@ def forget(plan, state, gone):
             continue
         free_rows(plan, state, stream, _FAR_AHEAD)
         state.tail[:, stream] = NONE
-        state.streams[stream].newest = LONG_AGO
+        state.streams[stream].newest, state.streams[stream].coarse = LONG_AGO, LONG_AGO
     for slot in range(state.counters[SLOTS]):
         owner = state.slots[slot].owner
         if owner == NONE or not gone[state.streams[owner].workflow]:

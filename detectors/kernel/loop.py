@@ -5,6 +5,7 @@ from __future__ import annotations
 from detectors.flags import AUTOMATION, REVERSES, SUCCESS
 from detectors.kernel import compiled
 from detectors.kernel.evidence import begin_afresh, read_evidence, settle
+from detectors.kernel.folding import relieve
 from detectors.kernel.groups import forget_group
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.reversals import undo
@@ -22,6 +23,8 @@ from detectors.kernel.sums import (
 from detectors.kernel.usual import bound_for, find_history, tell_usual, turn_hours
 from detectors.state import (
     CLOCK,
+    COARSENED,
+    EXACT_MAX,
     FULL,
     HISTORY_WANTED,
     LONG_AGO,
@@ -126,7 +129,8 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
     """Take events from `start` on, in log order; the index of the first that was not taken.
 
     Stops early when `found` is nearly full, before a workflow for which others have to be
-    forgotten or whose history finds no room, or after an event with a detection if asked to.
+    forgotten or whose history finds no room, after an event that made its stream coarse, or after
+    one with a detection if asked to.
     """
     for i in range(start, end):
         stream = batch[i].stream
@@ -171,6 +175,10 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         before = found.used[0]
         if time > state.streams[stream].floor:
             judge_all(plan, state, stream, row, undone, i, found)
+        crowded = state.streams[stream].rows > state.counters[EXACT_MAX]
+        if crowded and relieve(plan, state, stream):
+            state.counters[COARSENED] = stream
+            return i + 1
         if stop_at_detection and found.used[0] > before:
             return i + 1
     return end

@@ -21,6 +21,8 @@ def store(plan, state, stream, batch, groups, i):
     state.rows[row].value, state.rows[row].flags = batch[i].value, batch[i].flags
     state.rows[row].currency = batch[i].currency
     state.rows[row].recipients = batch[i].recipients
+    state.rows[row].count = 1
+    state.streams[stream].rows += 1
     if state.counters[WAITING] and is_awaited(state, ident, held_from(plan, state, stream)):
         state.rows[row].flags |= np.uint32(REVERSED)
     state.row_table[find(state.row_table, state.rows, ident)] = row
@@ -68,20 +70,42 @@ def free_old_rows(plan, state, stream):
 @compiled
 def free_rows(plan, state, stream, limit):
     """Forget the rows up to this time."""
-    policy, row = state.streams[stream].policy, state.streams[stream].oldest
+    row = state.streams[stream].oldest
     while row != NONE and state.rows[row].time <= limit:
-        remove(state.row_table, state.rows, row)
-        for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
-            column = plan.rules[rule].group
-            if column != NONE and state.slot_of[column, row] != NONE:
-                let_go(state, state.slot_of[column, row])
         after = state.rows[row].later
-        state.rows[row].later = state.counters[FREE_ROW]
-        state.counters[FREE_ROW] = row
-        state.counters[LIVE_ROWS] -= 1
+        free(plan, state, stream, row)
         row = after
     state.streams[stream].oldest = row
     if row == NONE:
         state.streams[stream].head = NONE
     else:
         state.rows[row].earlier = NONE
+
+
+@compiled
+def free(plan, state, stream, row):
+    """Forget a row that is in no list any more."""
+    policy = state.streams[stream].policy
+    remove(state.row_table, state.rows, row)
+    for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
+        column = plan.rules[rule].group
+        if column != NONE and state.slot_of[column, row] != NONE:
+            let_go(state, state.slot_of[column, row])
+    state.rows[row].later = state.counters[FREE_ROW]
+    state.counters[FREE_ROW] = row
+    state.counters[LIVE_ROWS] -= 1
+    state.streams[stream].rows -= 1
+
+
+@compiled
+def unlink(state, stream, row):
+    """Take a row out of the stream's list."""
+    earlier, later = state.rows[row].earlier, state.rows[row].later
+    if earlier == NONE:
+        state.streams[stream].oldest = later
+    else:
+        state.rows[earlier].later = later
+    if later == NONE:
+        state.streams[stream].head = earlier
+    else:
+        state.rows[later].earlier = earlier

@@ -15,7 +15,7 @@ from detectors.state import NONE
 def weight(plan, state, rule, row):
     kind = plan.rules[rule].weight
     if kind == 0:
-        return 1.0
+        return float(state.rows[row].count)
     if kind == 1:
         return state.rows[row].value
     return state.rows[row].recipients
@@ -76,7 +76,7 @@ def add(plan, state, stream, rule, row, sign):
         sums.above, sums.above_rest = plus(sums.above, sums.above_rest, amount)
     if below:
         sums.below, sums.below_rest = plus(sums.below, sums.below_rest, amount)
-        sums.events += sign
+        sums.events += sign * state.rows[row].count
         if sums.events == 0:  # nothing in it: nothing may stay behind
             sums.below, sums.below_rest = 0.0, 0.0
             if not plan.rules[rule].divided:
@@ -127,7 +127,7 @@ def tally(plan, state, stream, rule, slot, row, sign, sums):
             above, above_rest = plus(above, above_rest, amount)
         if down:
             below, below_rest = plus(below, below_rest, amount)
-            events += sign
+            events += sign * state.rows[row].count
     return above, above_rest, below, below_rest, events
 
 

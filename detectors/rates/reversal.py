@@ -8,15 +8,15 @@ window, whatever they undo. Successful actions by the automation that undo nothi
 from __future__ import annotations
 
 from andon.policy import Rule
-from detectors.flags import REVERSED, REVERSES, SUCCESS
+from detectors.flags import FOLDED, REVERSED, REVERSES, SUCCESS
 from detectors.rates.terms import COUNT, VALUE, Term, Terms, actor, group
 
 
 def terms(rule: Rule) -> Terms:
     """The share of actions that people or systems took back, by count or by value."""
     cohort = rule.attribute == "cohort"
-    action = Term(has=SUCCESS | actor(rule), lacks=REVERSES)
-    undone = Term(has=action.has | REVERSED, lacks=REVERSES)
+    action = Term(has=SUCCESS | actor(rule), lacks=REVERSES | (FOLDED if cohort else 0))
+    undone = Term(has=action.has | REVERSED, lacks=action.lacks)
     return Terms(
         above=undone if cohort else Term(has=REVERSES),
         below=action,

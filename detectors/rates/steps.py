@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from andon.policy import Rule
-from detectors.flags import HAS_RUN
+from detectors.flags import FOLDED, HAS_RUN
 from detectors.rates.terms import Term, Terms, actor
 
 
 def terms(rule: Rule) -> Terms:
     """How long a loop has become; an event without a run belongs to no loop."""
-    return Terms(above=Term(has=HAS_RUN | actor(rule)), group=("run",))
+    return Terms(above=Term(has=HAS_RUN | actor(rule), lacks=FOLDED), group=("run",))

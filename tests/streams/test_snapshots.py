@@ -12,6 +12,7 @@ import pytest
 from faust.types import TP
 
 from detectors.columns import Records
+from detectors.forgetting import BOUNDS
 from detectors.line import Line
 from detectors.plan import compile_book
 from detectors.snapshot import fingerprint, snapshot_of
@@ -86,7 +87,9 @@ def test_a_snapshot_of_another_log_is_not_used(
             assert offsets == {PART: 2}
             return now
 
-        return bool(asyncio.run(Snapshots(tmp_path, look_up, 60).restore(COMPILED, {PART: 9})))
+        return bool(
+            asyncio.run(Snapshots(tmp_path, look_up, 60).restore(COMPILED, BOUNDS, {PART: 9}))
+        )
 
     assert restored({PART: standing})
     assert not caplog.text
