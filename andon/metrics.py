@@ -47,7 +47,12 @@ MONITOR: tuple[Metric, ...] = (
     Metric(
         "andon_rule_observed", "gauge", "The rate as last evaluated, in the rule's unit.", _RULE
     ),
-    Metric("andon_rule_bound", "gauge", "The rule's bound, in the rule's unit.", _RULE),
+    Metric(
+        "andon_rule_bound",
+        "gauge",
+        "The rule's bound, in the rule's unit; of one against usual that of the present hour.",
+        _RULE,
+    ),
     Metric(
         "andon_breaker_state",
         "gauge",
@@ -98,6 +103,16 @@ MONITOR: tuple[Metric, ...] = (
         "andon_workflows_coarse",
         "gauge",
         "Workflows with so many events that the older ones are held together, and not one by one.",
+    ),
+    Metric(
+        "andon_histories_held",
+        "gauge",
+        "Workflows of which rules against usual know the history, counted once a policy.",
+    ),
+    Metric(
+        "andon_histories_evicted",
+        "gauge",
+        "Histories that were forgotten because there were too many; they begin anew.",
     ),
     Metric("andon_groups", "gauge", "Groups of rules with `per` or `same` that are held."),
     Metric("andon_window_events", "gauge", "Events that the windows hold."),

@@ -7,16 +7,19 @@ valid yet.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from andon.errors import Problem
 from andon.globs import matches
-from andon.quantities import format_duration, parse_duration
+from andon.quantities import USUAL_PATTERN, format_duration, parse_duration
 from andon.yaml_lines import Draft, Path_, shown
 
 DAY_S = 86_400
+HISTORY_DAYS = 42
+"""A log this long tells rules against usual all hours of the week."""
 NAMED = ("workflow", "automation", "capability", "action", "target")
 """The fields of an event whose names a policy's globs are held against."""
 
@@ -34,7 +37,12 @@ def review(draft: Draft, kept_s: int | None = None, known: Known | None = None) 
         kept_s: how long `execute.events` is kept; None: for ever, or nobody knows.
         known: what is known of the events.
     """
-    found = [*_too_long(draft, kept_s), *_match_nothing(draft, known or {}), *_unreached(draft)]
+    found = [
+        *_too_long(draft, kept_s),
+        *_soon_forgotten(draft, kept_s),
+        *_match_nothing(draft, known or {}),
+        *_unreached(draft),
+    ]
     return sorted(found, key=lambda problem: problem.line)
 
 
@@ -53,11 +61,29 @@ def _too_long(draft: Draft, kept_s: int | None) -> Iterator[Problem]:
             text = f"{window} is longer than execute.events is kept, {kept}"
         else:
             text = f"a restart needs twice {window} of log, and execute.events is kept for {kept}"
-        mend = (
-            f"keep it for {days} days (ANDON_EVENTS_RETENTION_DAYS={days}; of a topic that exists "
-            f"retention.ms={days * DAY_S * 1000}), or shorten the window"
-        )
+        mend = f"{_keep(days)}, or shorten the window"
         yield draft.problem((*at, "over"), f"{text}; {mend}", warning=over_s <= kept_s)
+
+
+def _soon_forgotten(draft: Draft, kept_s: int | None) -> Iterator[Problem]:
+    """Bounds against usual of which a log without snapshots cannot tell all hours of the week."""
+    if kept_s is None or kept_s >= HISTORY_DAYS * DAY_S:
+        return
+    for at, rule in _parts(draft, "rules"):
+        for field in {"above", "at_least"} & rule.keys():
+            if re.fullmatch(USUAL_PATTERN, str(rule[field])):
+                text = (
+                    f"without a snapshot the hours of the week are learned from {HISTORY_DAYS} "
+                    f"days of log, and execute.events is kept for {format_duration(kept_s)}"
+                )
+                yield draft.problem((*at, field), f"{text}; {_keep(HISTORY_DAYS)}", warning=True)
+
+
+def _keep(days: int) -> str:
+    return (
+        f"keep it for {days} days (ANDON_EVENTS_RETENTION_DAYS={days}; of a topic that exists "
+        f"retention.ms={days * DAY_S * 1000})"
+    )
 
 
 def _match_nothing(draft: Draft, known: Known) -> Iterator[Problem]:

@@ -79,6 +79,7 @@ def monitor() -> list[Any]:
             Query(f"sum({select('andon_window_events')})", "events"),
             Query(f"sum({select('andon_workflows')})", "workflows"),
             Query(f"sum({select('andon_groups')})", "groups"),
+            Query(f"sum({select('andon_histories_held')})", "histories"),
         ),
         lines(
             "Workflows forgotten or coarse",
@@ -88,6 +89,7 @@ def monitor() -> list[Any]:
             Query(f"sum({select('andon_workflows_forgotten')})", "silent"),
             Query(f"sum({select('andon_workflows_evicted')})", "evicted"),
             Query(f"sum({select('andon_workflows_coarse')})", "coarse"),
+            Query(f"sum({select('andon_histories_evicted')})", "history evicted"),
         ),
         lines(
             "Age of the last snapshot",

@@ -24,9 +24,10 @@ ROWS, FREE_ROW, LIVE_ROWS, SLOTS, FREE_SLOT, GROUPS, WAITING = range(7)
 CLOCK = 7  # the time of the partition's newest event
 WORKFLOWS, SWEEP_AT, FULL, FORGOTTEN, EVICTED = range(8, 13)  # see detectors.forgetting
 SILENT_GROUPS = 13  # groups that are kept without rows, because their rule is still crossed
-HISTORIES, HISTORY_WANTED = 14, 15  # the latter: 1 where a stream wants one and no room is left
-EXACT_MAX, COARSENED = 16, 17  # see detectors.kernel.folding
-COUNTERS = 18
+EXACT_MAX, COARSENED = 14, 15  # see detectors.kernel.folding
+# Of rules against usual; HISTORY_WANTED is 1 where a stream wants one and no room is left.
+HISTORIES, HISTORY_WANTED, HISTORIES_EVICTED = range(16, 19)
+COUNTERS = 19
 FOLDS = 256
 
 EVENT = np.dtype(

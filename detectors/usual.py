@@ -31,6 +31,7 @@ Levels are kept to six significant digits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -40,7 +41,8 @@ from andon.commands import Usual
 from andon.policy import Policy, Rule
 from detectors.kernel.hashing import find
 from detectors.kernel.usual import BY_DAYS, BY_HOUR, UNKNOWN
-from detectors.state import HISTORIES, NONE, State, empty_table
+from detectors.plan import Plan
+from detectors.state import HISTORIES, HISTORIES_EVICTED, NONE, State, empty_table
 from detectors.times import moment
 
 _TAKEN_FROM: dict[int, Literal["hour of the week", "busy days", "no history"]] = {
@@ -80,6 +82,21 @@ def told(rule: Rule, level: float, taken_from: int, samples: int, ts_us: int) ->
     )
 
 
+def bounds_now(plan: Plan, state: State, streams: Sequence[int]) -> list[list[float]]:
+    """Each rule's bound in these streams; of rules against usual that of the open hour."""
+    shown = []
+    for stream in state.streams[list(streams)]:
+        policy = plan.policies[stream["policy"]]
+        rules = plan.rules[policy["first_rule"] : policy["end_rule"]]
+        bounds = rules["bound"].copy()
+        if stream["history"] != NONE:
+            against = rules["usual"] != NONE
+            places = rules["usual"][against]
+            bounds[against] = state.baselines["bound"][places, stream["history"]]
+        shown.append(bounds.tolist())
+    return shown
+
+
 def without_old_histories(state: State, most: int) -> State:
     """The state as it is, or where there are so many histories with the half that spoke last."""
     known = int(state.counters[HISTORIES])
@@ -91,6 +108,7 @@ def without_old_histories(state: State, most: int) -> State:
     for number, key in enumerate(histories["key"]):
         table[find(table, histories, key)] = number
     state.counters[HISTORIES] = len(keep)
+    state.counters[HISTORIES_EVICTED] += known - len(keep)
     state.streams["history"] = NONE  # found again by its key, where it was kept
     return state._replace(
         histories=histories, baselines=state.baselines[:, keep], history_table=table

@@ -24,6 +24,7 @@ from detectors.state import (
     FULL,
     GROUPS,
     HISTORIES,
+    HISTORIES_EVICTED,
     HISTORY_WANTED,
     LIVE_ROWS,
     LONG_AGO,
@@ -227,6 +228,16 @@ class Windows:
         """How many groups of rules with `per` or `same` are held now."""
         return int(self.state.counters[GROUPS])
 
+    @property
+    def histories_held(self) -> int:
+        """How many workflows' histories are held now, counted once a policy."""
+        return int(self.state.counters[HISTORIES])
+
+    @property
+    def histories_evicted(self) -> int:
+        """How many histories were forgotten because there were too many."""
+        return int(self.state.counters[HISTORIES_EVICTED])
+
     def dump(self) -> tuple[State, dict[str, Any]]:
         """A copy of the state, and the names that its numbers stand for, ready for JSON."""
         counters = self.state.counters
@@ -279,8 +290,9 @@ class Windows:
 
     def _room_for_history(self) -> None:
         self.state.counters[HISTORY_WANTED] = 0
-        self.state = usual.without_old_histories(self.state, self._bounds.histories_max)
-        self._room("history", int(self.state.counters[HISTORIES]) + 1)
+        most = self._bounds.histories_max
+        self.state = usual.without_old_histories(self.state, most)
+        self._room("history", int(self.state.counters[HISTORIES]) + 1, most)
 
     def _room_for(self, events: int) -> None:
         """Grow what so many events could fill; the compiled loop itself never allocates."""
@@ -293,11 +305,12 @@ class Windows:
             self.state = self.state._replace(waiting=no_waiters(waiters))
             reversals.rewait(old, self.plan, self.state)
 
-    def _room(self, family: Family, items: int) -> None:
+    def _room(self, family: Family, items: int, most: int | None = None) -> None:
         room = size(self.state, family)
         if items <= room:
             return
-        self.state = grown(self.state, family, max(items, room * 3 // 2, 256))
+        items = max(items, room * 3 // 2, 256)
+        self.state = grown(self.state, family, min(items, most or items))
         if family in TABLES:
             self._rehash(*TABLES[family])
 

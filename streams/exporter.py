@@ -19,6 +19,7 @@ from detectors.kernel.loop import COUNTED, DUPLICATE, LATE
 from detectors.line import Line, Taken
 from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE, UNWATCHED
+from detectors.usual import bounds_now
 
 WORKFLOWS_MAX = 200
 """Workflows with labels of their own, first come first served; the others are `other`."""
@@ -99,6 +100,9 @@ class Exporter:
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
         self.set("andon_workflows", sum(line.windows.workflows_held for line in lines))
         self.set("andon_groups", sum(line.windows.groups_held for line in lines))
+        for fate in ("held", "evicted"):
+            histories = sum(getattr(line.windows, f"histories_{fate}") for line in lines)
+            self.set(f"andon_histories_{fate}", histories)
         for why in ("forgotten", "evicted", "coarse"):
             workflows = sum(getattr(line.windows, why) for line in lines)
             self.set(f"andon_workflows_{why}", workflows)
@@ -196,13 +200,15 @@ class Exporter:
 
     def _show_rules(self, line: Line) -> None:
         labelled = list(self._labelled(line))
-        current = line.windows.current([number for _, _, number in labelled])
-        for (workflow, place, _), rates in zip(labelled, current, strict=True):
+        numbers = [number for _, _, number in labelled]
+        current = line.windows.current(numbers)
+        bounds = bounds_now(line.windows.plan, line.windows.state, numbers)
+        for (workflow, place, _), rates, limits in zip(labelled, current, bounds, strict=True):
             policy = line.compiled.book.policies[place]
-            for rule, observed in zip(policy.rules, rates, strict=True):
+            for rule, observed, bound in zip(policy.rules, rates, limits, strict=True):
                 labels = {"workflow": workflow, "policy": policy.name, "rule": rule.name}
                 self.set("andon_rule_observed", observed, rate=rule.rate.value, **labels)
-                self.set("andon_rule_bound", rule.bound, rate=rule.rate.value, **labels)
+                self.set("andon_rule_bound", bound, rate=rule.rate.value, **labels)
                 self.add("andon_trips_total", 0, **labels)
                 self.add("andon_detections_total", 0, mode=policy.mode, **labels)
 

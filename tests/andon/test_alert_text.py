@@ -117,6 +117,45 @@ def test_rates_are_told_in_their_units(
     assert finding(reason) == text
 
 
+def usual(**changes: Any) -> Reason:
+    """50,000 people instead of 480."""
+    made_of = {"level": 480, "factor": 4, "floor": 100, "taken_from": "hour of the week"}
+    made_of |= {"samples": 5, "hour": "Tuesday 14:00"}
+    reason = {"text": "", "rate": "volume", "observed": 50_000, "bound": 1920, "window_s": 3600}
+    return Reason.model_validate(reason | {"usual": made_of | changes})
+
+
+@pytest.mark.parametrize(
+    ("reason", "found", "fact"),
+    [
+        (
+            usual(),
+            "volume 50,000 in 1h, bound 1,920 (4x usual)",
+            "480 in 1h around Tuesday 14:00 UTC, over the last 5 weeks; 4x is 1,920, floor 100",
+        ),
+        (
+            usual(taken_from="busy days", samples=12),
+            "volume 50,000 in 1h, bound 1,920 (4x usual)",
+            "480 in 1h on busy days, over the last 12 with events; 4x is 1,920, floor 100",
+        ),
+        (
+            usual(taken_from="no history", factor=2.5, level=1000),
+            "volume 50,000 in 1h, bound 1,920 (2.5x usual, not known yet)",
+            "not known yet, taken as 1,000; 2.5x is 2,500, floor 100",
+        ),
+        (
+            usual(level=3).model_copy(update={"rate": "value", "value": {"USD": 50_000}}),
+            "money moved $50,000 USD in 1h, bound $1,920 USD, the floor",
+            "$3 USD in 1h around Tuesday 14:00 UTC, over the last 5 weeks; "
+            "4x is $12 USD, floor $100 USD",
+        ),
+    ],
+)
+def test_what_was_usual_is_told(reason: Reason, found: str, fact: str) -> None:
+    assert finding(reason) == found
+    assert dict(alert_facts(an_alert(reason=reason)))["Usual"] == fact
+
+
 def test_without_a_rule_there_is_no_finding() -> None:
     assert finding(Reason(text="a person did it")) is None
 

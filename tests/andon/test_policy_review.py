@@ -74,6 +74,15 @@ def test_a_policy_that_no_event_reaches_is_told(earlier: Any, later: Any, covere
     assert [field for field, _ in found] == ["policies[1].match"] * covered
 
 
+@pytest.mark.parametrize(("days", "told"), [(41, 1), (42, 0), (None, 0)])
+def test_a_log_too_short_for_the_hours_of_the_week_is_told(days: int | None, told: int) -> None:
+    rules = [RULE, {**RULE, "name": "usual", "at_least": "4x usual"}]
+    policies = {"version": 1, "policies": [{"name": "p", "rules": rules}]}
+    found = review(draft_policies(yaml.safe_dump(policies)), days and days * 86_400)
+    assert [problem.field for problem in found] == ["policies[0].rules[1].at_least"] * told
+    assert all(problem.warning and "is kept for 41d" in problem.message for problem in found)
+
+
 def test_what_is_no_policy_at_all_is_left_to_the_model() -> None:
     assert warned(3, {"match": 4, "rules": 5, "limits": [6], "scope": [7]}, known={}) == []
     assert warned({"match": {"workflow": 1}, "rules": [{"over": 2, "where": 3}]}) == []

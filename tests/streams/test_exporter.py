@@ -11,6 +11,7 @@ from detectors.line import Line
 from detectors.plan import compile_book
 from streams import exporter
 from streams.exporter import OTHER, WORKFLOWS_MAX, Exporter
+from tests.detectors.newsletter import DAY, REACH, WEEKS_6, send
 from tests.eventlog import book, line
 
 BOOK = book(
@@ -61,6 +62,16 @@ def test_of_groups_the_largest_is_shown() -> None:
     rule = {"workflow": "w", "policy": "only", "rule": "rule-1", "rate": "volume"}
     assert shown(made, "andon_rule_observed", **rule) == 3
     assert shown(made, "andon_rule_bound", **rule) == 1000
+
+
+def test_the_bound_of_a_rule_against_usual_is_that_of_the_hour() -> None:
+    made, judge = Exporter(), Line(compile_book(book(REACH)))
+    rule = {"workflow": "refunds", "policy": "only", "rule": "rule-0", "rate": "volume"}
+    for log, bound in ((WEEKS_6[:1], 4000), (WEEKS_6[1:], 2000), ([send(42 * DAY + 3, 1)], 1000)):
+        made.took(judge.take(Records(log)), judge)
+        made.show([judge], {})
+        assert shown(made, "andon_rule_bound", **rule) == bound
+    assert shown(made, "andon_histories_held") == 1
 
 
 def test_gauges_go_with_their_partition_and_come_back_with_it() -> None:
