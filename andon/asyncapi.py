@@ -37,12 +37,23 @@ class Message(NamedTuple):
     headers: Json | None = None
 
 
+def _headers(described: dict[str, str]) -> Json:
+    texts = {name: {"type": "string", "description": text} for name, text in described.items()}
+    return {"type": "object", "required": list(described), "properties": texts}
+
+
 _DEAD_LETTER_HEADERS = {
     "andon-field": "the field that is wrong, or `record` for the record as a whole",
     "andon-reason": "what is wrong with it",
     "andon-topic": "where the record stood: its topic",
     "andon-partition": "its partition",
     "andon-offset": "its offset",
+}
+_POLICY_HEADERS = {
+    "andon-book": "the version of all policies together; those of one push carry the same",
+    "andon-place": "the policy's place among them, from 0 on: the first that matches counts",
+    "andon-policies": "how many there are",
+    "andon-pushed-by": "user:<name>",
 }
 _EVENT = {"$ref": "./event.schema.json"}
 _CLOUD_EVENT = {
@@ -80,17 +91,17 @@ MESSAGES: dict[str, tuple[Message, ...]] = {
             "A record that is no event, as it was received",
             {"description": "any bytes"},
             "application/octet-stream",
-            {
-                "type": "object",
-                "required": list(_DEAD_LETTER_HEADERS),
-                "properties": {
-                    name: {"type": "string", "description": description}
-                    for name, description in _DEAD_LETTER_HEADERS.items()
-                },
-            },
+            _headers(_DEAD_LETTER_HEADERS),
         ),
     ),
-    POLICIES: (Message("policy", "One policy", {"$ref": "./policy.schema.json#/$defs/Policy"}),),
+    POLICIES: (
+        Message(
+            "policy",
+            "One policy",
+            {"$ref": "./policy.schema.json#/$defs/Policy"},
+            headers=_headers(_POLICY_HEADERS),
+        ),
+    ),
 }
 """The kinds of record on each topic."""
 
