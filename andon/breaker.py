@@ -43,6 +43,13 @@ _LABELS = {
 }
 
 
+class Authority(StrEnum):
+    """Who may move a breaker. An automation is none of them: it can never release itself."""
+
+    MONITOR = "monitor"
+    PERSON = "person"
+
+
 class Cause(StrEnum):
     """Why a breaker moves."""
 
@@ -52,10 +59,21 @@ class Cause(StrEnum):
     TRIP = "trip"  # a person pauses
     RESET = "reset"  # a person lets it run again, on trial where the policy has one
     RELEASE = "release"  # a person lets it run again, without a trial
+    SHADOW = "shadow"  # a person lets detections be told, but pause nothing
+    DISABLE = "disable"  # a person has it watched no more
 
 
-PEOPLE = frozenset({Cause.TRIP, Cause.RESET, Cause.RELEASE})
-"""Causes that only a person may bring; an automation can bring none."""
+MAY_BRING: dict[Cause, Authority] = {
+    Cause.DETECTION: Authority.MONITOR,
+    Cause.WAITED: Authority.MONITOR,
+    Cause.PASSED: Authority.MONITOR,
+    Cause.TRIP: Authority.PERSON,
+    Cause.RESET: Authority.PERSON,
+    Cause.RELEASE: Authority.PERSON,
+    Cause.SHADOW: Authority.PERSON,
+    Cause.DISABLE: Authority.PERSON,
+}
+"""The one who may bring a cause about."""
 
 TRANSITIONS: dict[tuple[State, Cause], State] = {
     (State.CLOSED, Cause.DETECTION): State.OPEN,
@@ -71,7 +89,13 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
     (State.FORCED_OPEN, Cause.RESET): State.HALF_OPEN,
     (State.FORCED_OPEN, Cause.RELEASE): State.CLOSED,
     (State.METRICS_ONLY, Cause.TRIP): State.FORCED_OPEN,
+    (State.METRICS_ONLY, Cause.RELEASE): State.CLOSED,
+    (State.METRICS_ONLY, Cause.DISABLE): State.DISABLED,
     (State.DISABLED, Cause.TRIP): State.FORCED_OPEN,
+    (State.DISABLED, Cause.RELEASE): State.CLOSED,
+    (State.DISABLED, Cause.SHADOW): State.METRICS_ONLY,
+    (State.CLOSED, Cause.SHADOW): State.METRICS_ONLY,
+    (State.CLOSED, Cause.DISABLE): State.DISABLED,
 }
 
 
@@ -81,12 +105,15 @@ class Breaker(NamedTuple):
     state: State = State.CLOSED
     generation: int = 0
 
-    def step(self, cause: Cause) -> Breaker:
-        """The breaker after `cause`.
+    def step(self, cause: Cause, by: Authority) -> Breaker:
+        """The breaker after `cause`, which `by` brought about.
 
         Raises:
-            TransitionError: the table has no such transition from this state.
+            TransitionError: the table has no such transition from this state, or another must
+                bring it about.
         """
+        if MAY_BRING[cause] is not by:
+            raise TransitionError(f"{cause} is for the {MAY_BRING[cause]}, not for the {by}")
         after = TRANSITIONS.get((self.state, cause))
         if after is None:
             raise TransitionError(

@@ -128,7 +128,9 @@ class Audit(_Record):
     previous_policies: str | None = Field(None, description="the version before")
 
 
-AlertKind = Literal["paused", "on_trial", "resumed", "would_pause", "policy_refused", "test"]
+AlertKind = Literal[
+    "paused", "on_trial", "resumed", "shadowed", "disabled", "would_pause", "policy_refused", "test"
+]
 
 
 class Alert(_Record):

@@ -30,6 +30,7 @@ __all__ = [
     "Alerting",
     "Limit",
     "Match",
+    "Mode",
     "Policy",
     "PolicyBook",
     "Rate",
@@ -41,6 +42,9 @@ __all__ = [
     "format_duration",
     "parse_duration",
 ]
+
+Mode = Literal["enforce", "shadow", "off"]
+"""What a detection does: pauses, is only told, or is not looked for."""
 
 PRESETS = tuple(f"preset/{capability}" for capability in Capability)
 """What a policy in a file may extend: one preset for each way to change the world."""
@@ -118,7 +122,7 @@ class Policy(PolicyModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     match: Match = Match()
-    mode: Annotated[Literal["enforce", "shadow", "off"], BeforeValidator(_off)] = Field(
+    mode: Annotated[Mode, BeforeValidator(_off)] = Field(
         "enforce", description="pause, only tell, or do nothing"
     )
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()

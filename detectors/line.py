@@ -135,6 +135,8 @@ class Line:
         return end
 
     def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
+        if self.standings.of(columns.events[edge.event].workflow).state is State.DISABLED:
+            return
         event_ids = self.recent.find(edge.keys, upto=edge.event + 1)
         detection = detection_of(self.compiled, edge, columns, event_ids)
         effects.detections.append(detection)

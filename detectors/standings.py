@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from andon.breaker import Breaker, Cause, State
+from andon.breaker import Authority, Breaker, Cause, State
 from andon.commands import Command, Reason
 from andon.policy import Policy, PolicyBook, format_duration
 from detectors.columns import Columns
@@ -188,7 +188,7 @@ class Standings:
         before = self.of(workflow)
         policy = policy or self.all[workflow].policy
         assert policy is not None
-        standing = Standing(before.step(cause), ts_us, policy)
+        standing = Standing(before.step(cause, Authority.MONITOR), ts_us, policy)
         self._set(workflow, standing)
         write_down(effects, Move(columns, index, before, standing.breaker, cause, policy, reason))
 

@@ -14,20 +14,34 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from andon.alert_text import resume_command, title
-from andon.breaker import Breaker, Cause, State
+from andon.breaker import Authority, Breaker, Cause, State
 from andon.commands import Alert, AlertKind, Audit, Command, Reason
 from andon.errors import BrokerError, TransitionError
 from andon.ids import derived_id
+from andon.policy import Mode
 from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams.commands_log import CommandsLog, open_log
 
 PERMITS = 10
+_VERBS = {
+    Cause.TRIP: "paused",
+    Cause.SHADOW: "put in shadow mode",
+    Cause.DISABLE: "switched off",
+}
 TRIES = 5
 
 _KINDS: dict[State, AlertKind] = {
     State.FORCED_OPEN: "paused",
     State.HALF_OPEN: "on_trial",
     State.CLOSED: "resumed",
+    State.METRICS_ONLY: "shadowed",
+    State.DISABLED: "disabled",
+}
+
+_MODES: dict[Mode, Cause] = {
+    "enforce": Cause.RELEASE,
+    "shadow": Cause.SHADOW,
+    "off": Cause.DISABLE,
 }
 
 
@@ -60,6 +74,20 @@ async def reset(
     return await _carry_out(bootstrap_servers, order)
 
 
+async def set_mode(
+    bootstrap_servers: str, workflow: str, mode: Mode, reason: str, user: str
+) -> Command:
+    """Let detections pause a running workflow (`enforce`), only be told (`shadow`), or have none.
+
+    Returns the command that holds now.
+
+    Raises:
+        ValueError, BrokerError: as for `trip`.
+        TransitionError: it is in that mode already, or paused or on trial: reset it first.
+    """
+    return await _carry_out(bootstrap_servers, _Order(_MODES[mode], workflow, reason, user))
+
+
 class _Order(NamedTuple):
     cause: Cause
     workflow: str
@@ -80,7 +108,7 @@ class _Order(NamedTuple):
         before = Breaker(last.state, last.generation) if last else Breaker()
         if not before.can(self.cause):
             raise TransitionError(_refusal(self, last))
-        after = before.step(self.cause)
+        after = before.step(self.cause, Authority.PERSON)
         return Command(
             command_id=derived_id("command", self.workflow, after.generation, self.cause),
             workflow=self.workflow,
@@ -180,7 +208,7 @@ def _alert(command: Command, last: Alert | None) -> Alert:
 def _refusal(order: _Order, last: Command | None) -> str:
     if last is None:
         return f"{order.workflow} is running already: no command was ever written for it"
-    verb = "paused" if order.cause is Cause.TRIP else "reset"
+    verb = _VERBS.get(order.cause, "reset")
     hint = "; --now lets it run freely" if last.state is State.HALF_OPEN else ""
     return f"{order.workflow} cannot be {verb}: it is {_standing(last)}{hint}"
 

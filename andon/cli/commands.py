@@ -7,7 +7,7 @@ import typer
 from andon.cli import alerts, events, policy, schemas, topics
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
-from andon.cli.control import reset, trip
+from andon.cli.control import mode, reset, trip
 from andon.cli.demo import demo
 from andon.cli.monitor import monitor
 from andon.cli.report import report
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A circuit breaker for AI automations, built on an event stream.",
 )
-for command in (demo, broker, monitor, status, trip, reset, backtest, report, score):
+for command in (demo, broker, monitor, status, trip, reset, mode, backtest, report, score):
     app.command()(command)
 for group in (alerts.app, events.app, policy.app, topics.app, schemas.app):
     app.add_typer(group)

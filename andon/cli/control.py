@@ -13,6 +13,7 @@ import typer
 from andon.alert_text import clean
 from andon.commands import Command
 from andon.errors import AndonError, TransitionError
+from andon.policy import Mode
 
 Workflow = Annotated[str, typer.Argument(help="The workflow, as its events name it.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the audit record.")]
@@ -54,6 +55,23 @@ def reset(
     servers = _servers("reset", bootstrap_servers)
     allowed = None if now else permits
     _carry_out("reset", control.reset(servers, workflow, reason, _user(user), allowed))
+
+
+def mode(
+    workflow: Workflow,
+    mode: Annotated[Mode, typer.Argument(help="enforce, shadow or off.")],
+    reason: Why,
+    user: User = None,
+    bootstrap_servers: Servers = None,
+) -> None:
+    """Say what detections do to a running workflow: pause it, only be told, or nothing at all.
+
+    Exit status: 0 done, 1 it is so already, or paused, 2 bad input or no broker.
+    """
+    from streams import control
+
+    servers = _servers("mode", bootstrap_servers)
+    _carry_out("mode", control.set_mode(servers, workflow, mode, reason, _user(user)))
 
 
 def _carry_out(name: str, order: Coroutine[Any, Any, Command]) -> None:

@@ -21,6 +21,8 @@ _COLOURS: dict[AlertKind, str] = {
     "paused": "red",
     "on_trial": "yellow",
     "resumed": "green",
+    "shadowed": "yellow",
+    "disabled": "yellow",
     "would_pause": "yellow",
     "policy_refused": "red",
     "test": "cyan",

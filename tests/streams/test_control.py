@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
 from andon.breaker import Cause, State
+from andon.cli.commands import app as commands
 from andon.cli.control import reset as reset_command
 from andon.cli.control import trip as trip_command
 from andon.cli.status import status as status_command
@@ -380,3 +381,28 @@ def test_status_without_a_broker_ends_soon_with_2() -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("andon status: no Kafka broker answers at 127.0.0.1:")
     assert result.stdout == ""
+
+
+def test_a_person_says_what_detections_do(broker: str, unique: NAMES) -> None:
+    workflow = unique("refunds")
+
+    async def run() -> None:
+        shadow = await control.set_mode(broker, workflow, "shadow", "we try it out", "ana")
+        assert (shadow.state, shadow.generation) == (State.METRICS_ONLY, 1)
+        with pytest.raises(TransitionError, match="cannot be put in shadow mode: it is shadow"):
+            await control.set_mode(broker, workflow, "shadow", "again", "ana")
+        off = await control.set_mode(broker, workflow, "off", "it is broken", "ana")
+        assert off.state is State.DISABLED
+        held = await control.set_mode(broker, workflow, "enforce", "it works", "ana")
+        assert (held.state, held.generation) == (State.CLOSED, 3)
+
+    asyncio.run(run())
+
+
+def test_the_mode_on_the_command_line(broker: str, unique: NAMES) -> None:
+    workflow = unique("refunds")
+    done = CliRunner().invoke(
+        commands, ["mode", workflow, "shadow", "--reason", "a try", "--bootstrap-servers", broker]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Shadow (generation 1)" in done.output
