@@ -1,4 +1,4 @@
-"""The seven topics as an AsyncAPI 3.1 document, seen from the monitor."""
+"""The topics as an AsyncAPI 3.1 document, seen from the monitor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from andon.topics import (
     COMMANDS,
     DEAD_LETTERS,
     EVENTS,
+    HEARTBEATS,
     POLICIES,
     TOPICS,
     TopicSpec,
@@ -23,6 +24,7 @@ _BINDING_VERSION = "0.5.0"
 _KEPT = {
     "time": "kept for a time",
     "long": "kept long",
+    "short": "kept for an hour",
     "compacted": "compacted: the newest record of each key is kept",
 }
 
@@ -83,6 +85,9 @@ MESSAGES: dict[str, tuple[Message, ...]] = {
         ),
     ),
     ACKS: (Message("ack", "A guard obeys a command", {"$ref": "./ack.schema.json"}),),
+    HEARTBEATS: (
+        Message("heartbeat", "A guard lives, and obeys this", {"$ref": "./heartbeat.schema.json"}),
+    ),
     AUDIT: (Message("audit", "What Andon saw or did, and why", {"$ref": "./audit.schema.json"}),),
     ALERTS: (Message("alert", "What people are told", {"$ref": "./alert.schema.json"}),),
     DEAD_LETTERS: (

@@ -93,6 +93,19 @@ class Ack(_Record):
     in_flight: Annotated[int, Field(ge=0)] = 0
 
 
+class Heartbeat(_Record):
+    """A guard lives: what it obeys now, and how many actions run. `leaving` is its last word."""
+
+    workflow: Name
+    guard: str
+    automation: str
+    at: Timestamp
+    generation: Annotated[int, Field(ge=0)] = Field(description="0 before any command was heard")
+    state: State
+    in_flight: Annotated[int, Field(ge=0)] = 0
+    leaving: bool = False
+
+
 EVERY_WORKFLOW = "*"
 """The `workflow` of what concerns all of them: a change of the policies."""
 

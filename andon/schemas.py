@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from andon.asyncapi import asyncapi
-from andon.commands import Ack, Alert, Audit, Command
+from andon.commands import Ack, Alert, Audit, Command, Heartbeat
 from andon.events import Event
 from andon.limit import Limit
 from andon.policy import PRESETS, RATE_FIELDS, SHARES, PolicyBook, Rate, Rule
@@ -26,6 +26,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "event": Event,
     "command": Command,
     "ack": Ack,
+    "heartbeat": Heartbeat,
     "policy": PolicyBook,
     "audit": Audit,
     "alert": Alert,

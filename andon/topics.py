@@ -1,4 +1,4 @@
-"""The seven topics, as data: what each holds, how long, and who writes and reads it."""
+"""The topics, as data: what each holds, how long, and who writes and reads it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, Literal
 EVENTS: Final = "execute.events"
 COMMANDS: Final = "andon.commands"
 ACKS: Final = "andon.acks"
+HEARTBEATS: Final = "andon.heartbeats"
 AUDIT: Final = "andon.audit"
 ALERTS: Final = "andon.alerts"
 DEAD_LETTERS: Final = "andon.dead-letters"
@@ -16,15 +17,16 @@ POLICIES: Final = "andon.policies"
 KAFKA_DEFAULT_MESSAGE_BYTES: Final = 1_048_588
 """What Apache Kafka takes in one batch unless told otherwise; also the largest event."""
 
-Kept = Literal["time", "long", "compacted"]
+Kept = Literal["time", "long", "short", "compacted"]
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
     """One topic.
 
-    `kept`: `time` and `long` delete records by age (the ages are settings), `compacted` keeps
-    the newest record of each key. `partitions`: None takes the number from the settings.
+    `kept`: `time` and `long` delete records by age (the ages are settings), `short` after an
+    hour, `compacted` keeps the newest record of each key. `partitions`: None takes the number
+    from the settings.
     `timestamps`: who stamps a record, its producer or the broker when it appends it.
     """
 
@@ -46,8 +48,18 @@ TOPICS: Final = (
     # Stamped by the broker: an event's `ts` is held against the time it was appended, and a
     # replay must find the same time again.
     TopicSpec(EVENTS, "workflow", "time", "automations", "monitor", timestamps="LogAppendTime"),
-    TopicSpec(COMMANDS, "workflow", "compacted", "monitor, control API", "guards"),
-    TopicSpec(ACKS, "workflow", "time", "guards", "monitor"),
+    # Commands and answers are stamped by the broker too: the time between them is measured, and
+    # no two hosts' clocks agree.
+    TopicSpec(
+        COMMANDS,
+        "workflow",
+        "compacted",
+        "monitor, control API",
+        "guards",
+        timestamps="LogAppendTime",
+    ),
+    TopicSpec(ACKS, "workflow", "time", "guards", "monitor", timestamps="LogAppendTime"),
+    TopicSpec(HEARTBEATS, "workflow", "short", "guards", "monitor", timestamps="LogAppendTime"),
     TopicSpec(AUDIT, "workflow", "long", "monitor, control API", "people, auditors"),
     TopicSpec(ALERTS, "workflow", "time", "monitor", "alert dispatcher"),
     # Holds the largest event whole, with the reason beside it.

@@ -15,7 +15,8 @@ from andon.topics import EVENTS, TOPICS, TopicSpec
 from streams.settings import Settings
 
 CONNECT_TIMEOUT_MS = 5_000
-DAY_MS = 24 * 60 * 60 * 1000
+HOUR_MS = 60 * 60 * 1000
+DAY_MS = 24 * HOUR_MS
 EXISTENCE = "topic"
 
 
@@ -79,14 +80,18 @@ def _administration(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
 
 def wanted_config(spec: TopicSpec, settings: Settings) -> dict[str, str]:
     """The topic's configuration, in Kafka's own names and units."""
-    days = {"time": settings.events_retention_days, "long": settings.audit_retention_days}
+    kept_ms = {
+        "time": settings.events_retention_days * DAY_MS,
+        "long": settings.audit_retention_days * DAY_MS,
+        "short": HOUR_MS,
+    }
     config = {
         "cleanup.policy": spec.cleanup,
         "max.message.bytes": str(spec.max_message_bytes),
         "message.timestamp.type": spec.timestamps,
     }
     if spec.kept != "compacted":
-        config["retention.ms"] = str(days[spec.kept] * DAY_MS)
+        config["retention.ms"] = str(kept_ms[spec.kept])
     return config
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
-from collections.abc import Callable
+import time
 
 from pydantic import ValidationError
 
 from andon.commands import Command
+from andon.guard.answers import Answers
 from andon.guard.gate import Gate
 from andon.guard.tally import Tally
 from andon.guard.transport import CommandLog, Transport
 
 POLL_S = 0.1
+BEAT_EVERY_S = 5.0
+BEAT_JITTER = 0.2
+"""So much earlier or later: guards that started together must not beat together."""
 REOPEN_AFTER_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -21,7 +26,8 @@ class Follower:
     """Reads `andon.commands` from its beginning, again whenever the broker was lost.
 
     While it catches up it obeys nothing but the newest command, so that the past is not lived
-    through again. `acknowledge` is called once for each generation obeyed.
+    through again. Each generation obeyed is answered once; heartbeats begin when the log was read,
+    or found unreadable.
     """
 
     def __init__(
@@ -30,13 +36,13 @@ class Follower:
         transport: Transport,
         gate: Gate,
         tally: Tally,
-        acknowledge: Callable[[Command], None],
+        answers: Answers,
     ) -> None:
         self._workflow = workflow
         self._transport = transport
         self._gate = gate
         self._tally = tally
-        self._acknowledge = acknowledge
+        self._answers = answers
         self.forked()
 
     def forked(self) -> None:
@@ -45,6 +51,7 @@ class Follower:
         self._stop = threading.Event()
         self._starting = threading.Lock()
         self._acknowledged = 0
+        self._beat_at = 0.0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -78,6 +85,7 @@ class Follower:
             except Exception as error:
                 self._tally.fault("connection", "commands are not heard", error)
                 self._gate.hears(False)
+                self._beat_if_due()
                 self._stop.wait(REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])
                 failures += 1
         self._gate.hears(False)
@@ -95,8 +103,15 @@ class Follower:
         self._gate.hears(True)
         self.known.set()
         while not self._stop.is_set():
+            self._beat_if_due()
             for command in self._poll(log):
                 self._obey(command)
+
+    def _beat_if_due(self) -> None:
+        if time.monotonic() >= self._beat_at:
+            jitter = random.uniform(1 - BEAT_JITTER, 1 + BEAT_JITTER)
+            self._beat_at = time.monotonic() + BEAT_EVERY_S * jitter
+            self._answers.beat()
 
     def _poll(self, log: CommandLog) -> list[Command]:
         records = log.poll(POLL_S)
@@ -120,7 +135,7 @@ class Follower:
         self._gate.obey(command)
         if self._gate.state.generation == command.generation > self._acknowledged:
             self._acknowledged = command.generation
-            self._acknowledge(command)
+            self._answers.acknowledge(command)
 
 
 def _generation(command: Command) -> int:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, Self, TypeVar, Unpack, get_args
 
-from andon import topics
 from andon.breaker import Breaker, State
-from andon.commands import Ack, Command
 from andon.events import By, Capability, Mode
 from andon.guard import process, settings
 from andon.guard.action import Action, Classify
+from andon.guard.answers import Answers
 from andon.guard.attempt import Attempt
 from andon.guard.fields import Fields
 from andon.guard.follower import Follower
@@ -25,9 +21,8 @@ from andon.guard.patterns.options import ActionOptions, split
 from andon.guard.patterns.policies import Given, Policies, book_of
 from andon.guard.patterns.rails import Guardrails, Rails
 from andon.guard.recorder import Author, Recorder
-from andon.guard.tally import Tally, log
-from andon.guard.transport import Message, Transport
-from andon.ids import uuid7
+from andon.guard.tally import Tally
+from andon.guard.transport import Transport
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,9 +92,7 @@ class Guard:
         self.workflow = settings.text("workflow", workflow)
         self.automation = settings.text("automation", automation)
         self.exit_timeout_s = exit_timeout_s
-        self.id = _instance_id()
         mode = settings.choice("mode", mode, tuple(Mode))
-        self._clock = clock
         self._transport = transport or _kafka_transport(
             settings.servers(bootstrap_servers), kafka or {}
         )
@@ -117,9 +110,6 @@ class Guard:
             when_full=settings.choice("when_full", when_full, get_args(WhenFull)),
             on_start=process.close_at_exit,
         )
-        self._follower = Follower(
-            self.workflow, self._transport, self._gate, self._tally, self._acknowledge
-        )
         author = Author(self.workflow, self.automation, mode)
         self._policies = Policies(self.workflow, self.automation)
         if policy is not None:
@@ -133,6 +123,12 @@ class Guard:
             guardrails=settings.choice("guardrails", guardrails, get_args(Guardrails)),
         )
         self._recorder = Recorder(author, self._gate, self._rails, self._outbox, self._tally, clock)
+        self._answers = Answers(
+            self.workflow, self.automation, self._gate, self._recorder, self._outbox, clock
+        )
+        self._follower = Follower(
+            self.workflow, self._transport, self._gate, self._tally, self._answers
+        )
         process.register(self)
         self._follower.start()
 
@@ -204,6 +200,11 @@ class Guard:
             raise refusal.error
 
     @property
+    def id(self) -> str:
+        """Tells this guard from all others; a forked child has one of its own."""
+        return self._answers.guard_id
+
+    @property
     def state(self) -> Breaker:
         """The state obeyed and its generation; CLOSED, 0 before any command was heard."""
         return self._gate.state
@@ -225,6 +226,7 @@ class Guard:
         timeout_s = self.exit_timeout_s if timeout_s is None else timeout_s
         process.forget(self)
         self._follower.stop()
+        self._answers.leave()
         delivered = self._outbox.close(timeout_s)
         self._follower.join(1.0)
         return delivered
@@ -249,7 +251,7 @@ class Guard:
 
     def forked(self) -> None:
         """In a forked child: another guard, with connections of its own from its first use on."""
-        self.id = _instance_id()
+        self._answers.forked()
         self._recorder.forked()
         self._rails.forked()
         self._tally.reset()
@@ -258,36 +260,11 @@ class Guard:
         self._follower.forked()
         self._gate.forked(on_first_use=self._follower.start)
 
-    def _acknowledge(self, command: Command) -> None:
-        in_flight = self._recorder.in_flight
-        level = logging.WARNING if command.state.refuses else logging.INFO
-        log.log(
-            level,
-            "workflow %r: %s, generation %d: %s",
-            self.workflow,
-            command.state.label,
-            command.generation,
-            command.reason.text,
-        )
-        ack = Ack(
-            workflow=self.workflow,
-            generation=command.generation,
-            guard=self.id,
-            automation=self.automation,
-            applied_at=self._clock(),
-            in_flight=in_flight,
-        )
-        self._outbox.put_first(Message(topics.ACKS, self.workflow.encode(), ack.to_json()))
-
 
 def _capability(name: Capability | str) -> Capability:
     if known := CAPABILITIES.get(name):
         return known
     raise ValueError(f"capability: must be one of {', '.join(Capability)}, not {name!r}")
-
-
-def _instance_id() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid7()[-8:]}"
 
 
 def _kafka_transport(servers: Sequence[str], config: Mapping[str, Any]) -> Transport:

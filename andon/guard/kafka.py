@@ -25,6 +25,7 @@ from andon.guard.transport import Delivery, Message
 CONNECT_S = 3.0
 DELIVERY_S = 10.0
 METADATA_S = 2.0
+ABSENT_S = 60.0
 HEARTBEAT_S = 5.0
 CLOSE_S = 1.0
 
@@ -80,7 +81,9 @@ class KafkaTransport:
             if error and not _may_succeed(error)
         ]
         why = next((error for error in errors if _may_succeed(error)), None)
-        if left:  # a new producer finds brokers that moved, and has no batches of the old one
+        if not all(
+            m.perishable for m in left
+        ):  # a new producer finds brokers that moved, and has no batches of the old one
             self.close()
         return Delivery(left, refused, why)
 
@@ -112,7 +115,8 @@ class KafkaTransport:
             return self._producer.send(message.topic, value=message.value, key=message.key)
         except kafka_errors.KafkaTimeoutError as error:
             # Waiting for an absent topic once a batch is enough; other topics must go on.
-            self._stuck[message.topic] = time.monotonic() + METADATA_S
+            again_s = ABSENT_S if message.perishable else METADATA_S
+            self._stuck[message.topic] = time.monotonic() + again_s
             return error
         except Exception as error:
             return error

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from andon import topics
 from andon.breaker import State
-from andon.commands import Ack, Command, Reason
+from andon.commands import Ack, Command, Heartbeat, Reason
 from andon.events import Event, parse_event
 from andon.guard.transport import Delivery, Message
 from andon.ids import uuid7
@@ -27,6 +27,7 @@ class MemoryTransport:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.acks: list[Ack] = []
+        self.heartbeats: list[Heartbeat] = []
         self.log: list[Command] = []
         self.changed = threading.Condition()
 
@@ -62,6 +63,8 @@ class MemoryTransport:
             for message in messages:
                 if message.topic == topics.ACKS:
                     self.acks.append(Ack.model_validate_json(message.value))
+                elif message.topic == topics.HEARTBEATS:
+                    self.heartbeats.append(Heartbeat.model_validate_json(message.value))
                 else:
                     self.events.append(parse_event(message.value, key=message.key))
             self.changed.notify_all()

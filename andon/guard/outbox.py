@@ -197,7 +197,7 @@ class Outbox:
         refused = _events_in(message for message, _ in delivery.refused)
         self._settle(refused, "failed")
         self._settle(_events_in(messages) - _events_in(delivery.left) - refused, "sent")
-        return delivery.left
+        return [message for message in delivery.left if not message.perishable]
 
     def _settle(self, n: int, fate: str) -> None:
         with self._changed:

@@ -7,11 +7,12 @@ from typing import NamedTuple, Protocol
 
 
 class Message(NamedTuple):
-    """One record to write."""
+    """One record to write. A `perishable` one is tried once: the next says more."""
 
     topic: str
     key: bytes
     value: bytes
+    perishable: bool = False
 
 
 class Delivery(NamedTuple):

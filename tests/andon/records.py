@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from andon.breaker import State
-from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Position, Reason
+from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Heartbeat, Position, Reason
 from tests.andon.documents import NAMES, OBJECTS, TEXT, TIMES
 
 REASON: dict[str, Any] = {
@@ -46,6 +46,16 @@ ACK: dict[str, Any] = {
     "automation": "refund-agent",
     "applied_at": "2026-01-31T08:00:00.120Z",
     "in_flight": 2,
+}
+HEARTBEAT: dict[str, Any] = {
+    "workflow": "refunds",
+    "guard": "refund-agent-0",
+    "automation": "refund-agent",
+    "at": "2026-01-31T08:00:05.120Z",
+    "generation": 1,
+    "state": "OPEN",
+    "in_flight": 1,
+    "leaving": False,
 }
 AUDIT: dict[str, Any] = {
     "audit_id": "0f0e4c58-5a51-5d0a-9d6a-5d2c7a1c9b11",
@@ -130,6 +140,20 @@ def acks() -> st.SearchStrategy[Ack]:
         automation=NAMES,
         applied_at=TIMES,
         in_flight=COUNTS,
+    )
+
+
+def heartbeats() -> st.SearchStrategy[Heartbeat]:
+    return st.builds(
+        Heartbeat,
+        workflow=NAMES,
+        guard=NAMES,
+        automation=NAMES,
+        at=TIMES,
+        generation=COUNTS,
+        state=STATES,
+        in_flight=COUNTS,
+        leaving=st.booleans(),
     )
 
 

@@ -8,10 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Position, Reason
-from tests.andon.records import ACK, ALERT, AUDIT, COMMAND, acks, alerts, audits, commands
+from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Heartbeat, Position, Reason
+from tests.andon.records import (
+    ACK,
+    ALERT,
+    AUDIT,
+    COMMAND,
+    HEARTBEAT,
+    acks,
+    alerts,
+    audits,
+    commands,
+    heartbeats,
+)
 
-EXAMPLES = [(Command, COMMAND), (Ack, ACK), (Audit, AUDIT), (Alert, ALERT)]
+EXAMPLES = [(Command, COMMAND), (Ack, ACK), (Heartbeat, HEARTBEAT), (Audit, AUDIT), (Alert, ALERT)]
 KINDS = pytest.mark.parametrize(("model", "document"), EXAMPLES)
 
 
@@ -34,7 +45,7 @@ def test_needs_its_workflow(model: type[BaseModel], document: dict[str, Any]) ->
         model.model_validate({name: document[name] for name in document if name != "workflow"})
 
 
-@given(commands() | acks() | audits() | alerts())
+@given(commands() | acks() | heartbeats() | audits() | alerts())
 def test_writing_and_reading_give_the_same_record(record: Command | Ack | Audit | Alert) -> None:
     written = record.to_json()
     again = type(record).model_validate_json(written)

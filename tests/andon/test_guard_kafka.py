@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from kafka import KafkaAdminClient
 
-from andon import BreakerOpen, Guard, Outcome, State
+from andon import BreakerOpen, Guard, Outcome, State, topics
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
@@ -318,3 +319,20 @@ def test_no_thread_and_no_file_is_left_behind(broker: str, unique: Unique) -> No
     for _ in range(3):
         live()
     until(lambda: held() <= before, "threads and files to be given back")
+
+
+def test_a_broker_without_the_topic_of_heartbeats_gets_all_events(
+    own_broker: EmbeddedBroker,
+) -> None:
+    address = own_broker.bootstrap_servers
+    with KafkaAdminClient(bootstrap_servers=address) as admin:
+        admin.create_topics(
+            {name: {"num_partitions": 1} for name in (topics.EVENTS, topics.COMMANDS, topics.ACKS)}
+        )
+    with Guard("refunds", "refund-bot", bootstrap_servers=address) as guard:
+        assert guard.ready(20)
+        for _ in range(20):
+            with guard.attempt("transact", "refund.create"):
+                pass
+        assert guard.flush(20)
+    assert len(events(address, "refunds")) == 20

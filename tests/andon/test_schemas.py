@@ -27,7 +27,18 @@ from andon.schemas import MODELS, documents, json_schema, stale
 from andon.topics import DEAD_LETTERS, TOPICS
 from tests.andon.documents import REFUND, REVERSAL, bent_events, events, raw, without
 from tests.andon.policy_documents import CONTRACT, books
-from tests.andon.records import ACK, ALERT, AUDIT, COMMAND, acks, alerts, audits, commands
+from tests.andon.records import (
+    ACK,
+    ALERT,
+    AUDIT,
+    COMMAND,
+    HEARTBEAT,
+    acks,
+    alerts,
+    audits,
+    commands,
+    heartbeats,
+)
 from tests.npm_packages import node_modules
 
 COMMITTED = Path(__file__).parents[2] / "schemas"
@@ -36,6 +47,7 @@ EXAMPLES = {
     "event": [REFUND, REVERSAL],
     "command": [COMMAND],
     "ack": [ACK],
+    "heartbeat": [HEARTBEAT],
     "policy": [yaml.safe_load(CONTRACT)],
     "audit": [AUDIT],
     "alert": [ALERT],
@@ -106,7 +118,7 @@ def test_an_event_fits_its_schema_exactly_when_it_is_read(document: dict[str, An
     assert read is (complaints("event", document) == [])
 
 
-@given(commands() | acks() | audits() | alerts())
+@given(commands() | acks() | heartbeats() | audits() | alerts())
 def test_every_record_that_is_written_fits_its_schema(
     record: Command | Ack | Audit | Alert,
 ) -> None:
@@ -204,7 +216,7 @@ def test_the_monitor_receives_what_it_reads_and_sends_the_rest() -> None:
         for operation in document["operations"].values()
         if operation["action"] == "receive"
     }
-    assert received == {"execute.events", "andon.acks", "andon.policies"}
+    assert received == {"execute.events", "andon.acks", "andon.heartbeats", "andon.policies"}
 
 
 def test_every_reference_leads_somewhere() -> None:

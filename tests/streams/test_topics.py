@@ -37,6 +37,7 @@ def test_the_topics_are_those_of_the_contract() -> None:
         ("execute.events", "workflow", "time"),
         ("andon.commands", "workflow", "compacted"),
         ("andon.acks", "workflow", "time"),
+        ("andon.heartbeats", "workflow", "short"),
         ("andon.audit", "workflow", "long"),
         ("andon.alerts", "workflow", "time"),
         ("andon.dead-letters", "as received", "long"),
@@ -79,6 +80,7 @@ def test_apply_reports_drift_and_changes_nothing(own_broker: EmbeddedBroker) -> 
         Drift(EVENTS, "message.timestamp.type", "LogAppendTime", "CreateTime"),
         Drift(COMMANDS, "cleanup.policy", "compact", "delete"),
         Drift(COMMANDS, "max.message.bytes", "1048588", "5000"),
+        Drift(COMMANDS, "message.timestamp.type", "LogAppendTime", "CreateTime"),
     ]
     assert apply(address, SETTINGS) == drift
     assert apply(address, SETTINGS) == drift
