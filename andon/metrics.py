@@ -45,6 +45,12 @@ MONITOR: tuple[Metric, ...] = (
         ("workflow", "currency"),
     ),
     Metric(
+        "andon_unconverted_actions_total",
+        "counter",
+        "Actions whose money no rule counts: `convert` of their policy lacks the currency.",
+        ("workflow", "currency"),
+    ),
+    Metric(
         "andon_rule_observed", "gauge", "The rate as last evaluated, in the rule's unit.", _RULE
     ),
     Metric(

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from andon.convert import Convert
 from andon.events import Capability
 from andon.globs import CapabilityGlobs, Globs, matches
 from andon.limit import Limit, Scope
@@ -28,6 +29,7 @@ __all__ = [
     "SAME_FIELDS",
     "SHARES",
     "Alerting",
+    "Convert",
     "Limit",
     "Match",
     "Mode",
@@ -126,6 +128,9 @@ class Policy(PolicyModel):
         "enforce", description="pause, only tell, or do nothing"
     )
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
+    convert: Convert | None = Field(
+        None, description="what other currencies are worth in the rules of one"
+    )
     limits: Annotated[tuple[Limit, ...], Field(strict=False)] = ()
     scope: Scope = Scope()
     recover: Recover = Recover()
@@ -144,6 +149,14 @@ class Policy(PolicyModel):
     def to_json(self) -> bytes:
         """The record value, UTF-8 JSON: what a file has to say for the same policy, no more."""
         return self.model_dump_json(exclude_defaults=True).encode()
+
+    @model_validator(mode="after")
+    def _converts_for_a_rule(self) -> Policy:
+        convert = self.convert
+        if convert is not None and not any(convert.takes(rule.currency) for rule in self.rules):
+            text = f"no rule of this policy counts {convert.to}; write `currency: {convert.to}`"
+            raise ValueError(f"convert: {text} in one, or remove this")
+        return self
 
     @field_validator("rules")
     @classmethod

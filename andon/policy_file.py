@@ -10,6 +10,7 @@ from andon.extends import expand, preset
 from andon.policy import (
     PRESETS,
     Alerting,
+    Convert,
     Limit,
     Match,
     Policy,
@@ -25,7 +26,8 @@ from andon.second_look import mended
 _FORMAT = yaml_lines.Format(
     PolicyError,
     yaml_lines.field_names(
-        PolicyBook, Policy, Match, Rule, Where, Limit, Scope, Recover, Trial, Alerting
+        *(PolicyBook, Policy, Match, Rule, Where, Convert),
+        *(Limit, Scope, Recover, Trial, Alerting),
     )
     | {"extends", "without"},
     "`version: 1` and `policies:`",

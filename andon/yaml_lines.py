@@ -29,6 +29,7 @@ _SHOWN.maxstring = _SHOWN.maxlong = 60
 _SHOWN.maxlevel = 2
 _PLAIN = {
     "model_type": "must be a mapping, as in `field: value`",
+    "dict_type": "must be a mapping, as in `field: value`",
     "tuple_type": "must be a list, as in `[first, second]`",
 }
 """Messages of pydantic that speak of Python, in the words of YAML."""

@@ -64,6 +64,7 @@ class Ledger:
         self.pages = _Pages(self._accounts)
         self.fates: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
+        self.unconverted: Counter[str] = Counter()
         self.first: datetime | None = None  # event, by its own time
         self.last: datetime | None = None
 
@@ -81,17 +82,21 @@ class Ledger:
         for detection in effects.detections:
             self.pages[detection.workflow].detections += 1
             self.rules[f"{detection.policy.name}/{detection.rule.name}"] += 1
+        for (_, currency), count in effects.unconverted.items():
+            self.unconverted[currency] += count
         ran = ((columns.batch["flags"] & _DONE) == _DONE) & (columns.kind == WATCHED)
         done = np.flatnonzero(ran & (taken.fates != DUPLICATE))
         self._accounts.add(self._numbers(taken, done), columns.batch[done], columns.currencies)
 
     def summary(self) -> dict[str, Any]:
-        """The whole log in one object."""
+        """The whole log in one object; `unconverted` where `convert` lacks a currency."""
+        unconverted = {"unconverted": dict(sorted(self.unconverted.items()))}
         return {
             "records": self.fates.total(),
             "events": dict(sorted(self.fates.items())),
             "detections": self.rules.total(),
             "rules": dict(sorted(self.rules.items())),
+            **(unconverted if self.unconverted else {}),
             "workflows": self.workflows(),
         }
 

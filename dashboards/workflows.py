@@ -117,6 +117,13 @@ def trips_and_money() -> list[Any]:
             Query(money, of_currency),
         ),
         lines(
+            "Money not counted",
+            "Actions in a currency that `convert` of their policy does not list.",
+            "short",
+            Query(increase("andon_unconverted_actions_total", "workflow, currency"), of_currency),
+            bars=True,
+        ),
+        lines(
             "Leaked actions",
             "Actions that took effect although their workflow was paused.",
             "short",

@@ -5,6 +5,7 @@ Ids are derived from what caused them, so that a replay writes the same records 
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -48,11 +49,12 @@ class Effects(NamedTuple):
     rejected: list[Rejected]
     detections: list[Detection]
     leaks: list[Leak]
+    unconverted: Counter[tuple[str, str]]  # actions (see detectors.unconverted)
 
     @classmethod
     def none(cls) -> Effects:
         """Nothing to do yet."""
-        return cls([], [], [], [], [], [])
+        return cls([], [], [], [], [], [], Counter())
 
 
 class Move(NamedTuple):

@@ -22,6 +22,7 @@ from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
 from detectors.times import micros
+from detectors.unconverted import unconverted
 from detectors.windows import Windows
 
 Paused = Literal["leaks", "blocked", "runs"]
@@ -71,6 +72,7 @@ class Line:
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
+        taken.effects.unconverted.update(unconverted(self.compiled, columns, fates))
         return taken._replace(readings=self.windows.readings())
 
     def replay(self, records: Records) -> None:

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from andon.convert import Convert
 from andon.errors import PolicyError, Problem
 from andon.policy import Policy, PolicyBook, Rule, Where
+from detectors import conversion
 from detectors.evidence import ALTERNATIVES, NO_PROOF, proof_of
 from detectors.flags import FILTERS_MAX, FIRST_FILTER
 from detectors.rates import TERMS
-from detectors.rates.terms import VALUE, Term, Terms
+from detectors.rates.terms import CONVERTED, VALUE, Term, Terms
 from detectors.state import NONE
 
 MICRO = 1_000_000
@@ -30,6 +32,7 @@ RULE = np.dtype(
         ("reversed_late", np.bool_),
         ("strict", np.bool_),
         ("weight", np.int8),
+        ("to", np.uint16),  # the number of the currency that others are converted to, or 0
         ("window", np.int32),  # the place of `over` among the policy's distinct windows
         ("group", np.int32),  # the rule's column of group hashes, or NONE
         ("over_us", np.int64),
@@ -68,6 +71,7 @@ class Plan(NamedTuple):
     policies: NDArray[np.void]  # POLICY
     rules: NDArray[np.void]  # RULE, policy after policy
     window_us: NDArray[np.int64]  # distinct windows, policy after policy
+    weights: NDArray[np.float64]  # (rules, currencies known from the book)
 
 
 class PolicyPlan(NamedTuple):
@@ -75,9 +79,10 @@ class PolicyPlan(NamedTuple):
 
     policy: Policy
     wheres: tuple[tuple[int, Where], ...]
-    currencies: tuple[tuple[int, str], ...]
+    currencies: tuple[tuple[int, frozenset[str]], ...]
     groups: tuple[tuple[str, ...], ...]
     by_target: bool  # does a `where` look at the target, which is no part of a profile?
+    converted: frozenset[str]  # the currencies that count where others are converted
 
 
 class Compiled(NamedTuple):
@@ -87,6 +92,7 @@ class Compiled(NamedTuple):
     plan: Plan
     policies: tuple[PolicyPlan, ...]
     rules: tuple[Rule, ...]
+    currencies: tuple[str, ...]  # what the first numbers of currencies stand for
 
 
 class _Bits:
@@ -114,6 +120,8 @@ def compile_book(book: PolicyBook) -> Compiled:
         PolicyError: a policy has more different filters than there are bits.
     """
     rows: list[tuple[Any, ...]] = []
+    currencies = conversion.known_currencies(book)
+    weights: list[NDArray[np.float64]] = []
     windows: list[int] = []
     policies, plans = [], []
     for place, policy in enumerate(book.policies):
@@ -124,7 +132,10 @@ def compile_book(book: PolicyBook) -> Compiled:
         for rule, term in zip(policy.rules, terms, strict=True):
             column = next(columns) if term.group else NONE
             usual = next(usuals) if rule.usual else NONE
-            rows.append(_row(rule, term, bits, mine.index(rule.over), column, usual))
+            money = _money(policy.convert, term, currencies)
+            weights.append(conversion.weights(policy.convert, currencies))
+            places = {"window": mine.index(rule.over), "group": column, "usual": usual}
+            rows.append(_row(rule, term, bits, places | money))
         windows += mine
         cohorts = any(term.reversed_late for term in terms)
         longest_us = policy.longest_window_s * MICRO
@@ -133,15 +144,29 @@ def compile_book(book: PolicyBook) -> Compiled:
         plans.append(_policy_plan(policy, bits, terms))
     return Compiled(
         book,
-        Plan(np.array(policies, POLICY), np.array(rows, RULE), np.array(windows, np.int64) * MICRO),
+        Plan(
+            np.array(policies, POLICY),
+            np.array(rows, RULE),
+            np.array(windows, np.int64) * MICRO,
+            np.array(weights).reshape(len(rows), len(currencies)),
+        ),
         tuple(plans),
         tuple(rule for policy in book.policies for rule in policy.rules),
+        currencies,
     )
 
 
-def _row(
-    rule: Rule, terms: Terms, bits: _Bits, window: int, column: int, usual: int
-) -> tuple[Any, ...]:
+def _money(convert: Convert | None, terms: Terms, currencies: tuple[str, ...]) -> dict[str, Any]:
+    """What an event weighs in a rule, and by what its sum is divided."""
+    weight, to, unit = terms.weight, 0, float(MICRO)
+    if convert is not None and terms.weight == VALUE and convert.takes(terms.currency):
+        weight, to = CONVERTED, currencies.index(convert.to.upper())
+        unit *= conversion.unit(convert)
+    undivided = terms.weight == VALUE and terms.below is None
+    return {"weight": weight, "to": to, "scale": unit if undivided else 1.0}
+
+
+def _row(rule: Rule, terms: Terms, bits: _Bits, computed: dict[str, Any]) -> tuple[Any, ...]:
     where = bits.of(rule.where)
     needed = where | bits.of(terms.currency)
     row = {
@@ -149,17 +174,13 @@ def _row(
         "divided": terms.below is not None,
         "reversed_late": terms.reversed_late,
         "strict": rule.above is not None,
-        "weight": terms.weight,
-        "window": window,
-        "group": column,
         "over_us": rule.over * MICRO,
         "least": rule.min,
-        "scale": MICRO if terms.weight == VALUE and terms.below is None else 1,
         "bound": rule.bound,
-        "usual": usual,
         "factor": rule.usual.factor if rule.usual else 0.0,
         "unknown": rule.unknown if rule.usual else 0.0,
         "by_evidence": rule.method == "evidence",
+        **computed,
         **(proof_of(rule) if rule.method == "evidence" else NO_PROOF)._asdict(),
     }
     row["above_mask"], row["above_want"] = _mask(terms.above, needed)
@@ -173,7 +194,14 @@ def _mask(term: Term, needed: int) -> tuple[int, int]:
 
 def _policy_plan(policy: Policy, bits: _Bits, terms: list[Terms]) -> PolicyPlan:
     wheres = tuple((bit, key) for key, bit in bits.bits.items() if isinstance(key, Where))
-    currencies = tuple((bit, key) for key, bit in bits.bits.items() if isinstance(key, str))
+    currencies = tuple(
+        (bit, conversion.codes(policy.convert, key))
+        for key, bit in bits.bits.items()
+        if isinstance(key, str)
+    )
     groups = tuple(term.group for term in terms if term.group)
     by_target = any(where.target for _, where in wheres)
-    return PolicyPlan(policy, wheres, currencies, groups, by_target)
+    converted = frozenset[str]()
+    if policy.convert is not None:
+        converted = conversion.codes(policy.convert, policy.convert.to)
+    return PolicyPlan(policy, wheres, currencies, groups, by_target, converted)

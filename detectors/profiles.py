@@ -36,8 +36,7 @@ class Profiles:
     def __init__(self, compiled: Compiled, windows: Windows) -> None:
         self._compiled = compiled
         self._windows = windows
-        self._currencies: dict[str, int] = {}
-        self.currencies: list[str] = [""]
+        self.know_currencies(list(compiled.currencies))
         self.forget()
 
     def know_currencies(self, codes: list[str]) -> None:
@@ -117,8 +116,8 @@ class Profiles:
         plan = self._compiled.policies[policy]
         for bit, where in plan.wheres:
             bits |= bit if not where.target and where.passes(event) else 0
-        for bit, currency in plan.currencies:
-            bits |= bit if (event.currency or "").upper() == currency.upper() else 0
+        for bit, currencies in plan.currencies:
+            bits |= bit if (event.currency or "").upper() in currencies else 0
         return bits
 
     def _currency(self, event: WireEvent) -> int:

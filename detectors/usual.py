@@ -60,7 +60,7 @@ def counted(policy: Policy) -> str:
         for rule in policy.rules
         if rule.usual
     ]
-    return repr((policy.name, rules)) if rules else ""
+    return repr((policy.name, policy.convert, rules)) if rules else ""
 
 
 def history_key(workflow: str, counted: str) -> int:

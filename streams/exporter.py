@@ -66,6 +66,9 @@ class Exporter:
             if command.state is State.OPEN:
                 rule = {"policy": str(command.reason.policy), "rule": str(command.reason.rule)}
                 self.add("andon_trips_total", workflow=self._label(command.workflow), **rule)
+        for (name, currency), count in effects.unconverted.items():
+            labels = {"workflow": self._label(name), "currency": currency}
+            self.add("andon_unconverted_actions_total", count, **labels)
         for leak in effects.leaks:
             workflow = self._label(leak.workflow)
             self.add("andon_leaked_actions_total", workflow=workflow)

@@ -22,7 +22,7 @@ class Actions:
     def add(self, event: Event) -> None:
         self.count += 1
         if event.value is not None and event.currency is not None:
-            self.money[event.currency] += Decimal(repr(event.value))
+            self.money[event.currency.upper()] += Decimal(repr(event.value))
 
     def report(self) -> dict[str, Any]:
         return {"actions": self.count, "value": {c: float(sum_) for c, sum_ in self.money.items()}}

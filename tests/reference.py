@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from andon.errors import EventError
 from andon.events import Event, format_ts, parse_event
-from andon.policy import Policy, PolicyBook, Rule, Where
+from andon.policy import Convert, Policy, PolicyBook, Rule, Where
 from tests.gathering import Counted, Gathered, Told, likeliest_stretch
 from tests.past import Held, Past
 
@@ -147,7 +147,7 @@ def keep(track: Track, event: Event) -> None:
             if by_cohort(rule):
                 gathered.reverse(event.reverses, after=track.newest - rule.over * SECOND)
     for rule in track.policy.rules:
-        top, base = parts(rule, event)
+        top, base = parts(track, rule, event)
         if (top, base) != (None, None):
             rows = track.rows[rule.name, group_of(rule, event)]
             insort(rows, Row(t, event.event_id, top, base), key=lambda row: row.t)
@@ -221,7 +221,7 @@ def weigh(track: Track, rule: Rule, group: Group, event: Event) -> tuple[bool, T
     """
     gathered, t = track.gathered[rule.name, group], micros(event.ts)
     oldest = max(track.newest - rule.over * SECOND, track.floor, gathered.tripped)
-    top, base = parts(rule, event)
+    top, base = parts(track, rule, event)
     if by_cohort(rule):
         top = int(event.event_id in track.reversed_at)
     if (base is not None or (top and not by_cohort(rule))) and t > oldest:
@@ -245,10 +245,11 @@ def counted_in(track: Track, rule: Rule, event: Event) -> Group | None:
     if by_cohort(rule) and event.reverses is not None:
         # A reversal changes the share of the group that its action is in, while it is held.
         for action in reversed(track.by_id[event.reverses]):
-            if micros(action.ts) > held_from(track) and parts(rule, action) != (None, None):
+            counted = parts(track, rule, action) != (None, None)
+            if counted and micros(action.ts) > held_from(track):
                 return group_of(rule, action)
         return group_of(rule, event) if passes(rule, event) else None
-    return None if parts(rule, event) == (None, None) else group_of(rule, event)
+    return None if parts(track, rule, event) == (None, None) else group_of(rule, event)
 
 
 def measure(track: Track, rule: Rule, window: list[Row]) -> tuple[float, int, bool]:
@@ -269,12 +270,13 @@ def by_cohort(rule: Rule) -> bool:
     return rule.rate == "reversal" and rule.attribute == "cohort"
 
 
-def parts(rule: Rule, event: Event) -> tuple[Part, Part]:
+def parts(track: Track, rule: Rule, event: Event) -> tuple[Part, Part]:
     """What the event adds to the rule's numerator and denominator, before any reversal."""
     by_value = rule.rate == "value" or rule.weigh == "value"
-    if not passes(rule, event) or (by_value and not same_currency(rule, event)):
+    worth = worth_of(rule, event, track.policy.convert)
+    if not passes(rule, event) or (by_value and worth is None):
         return None, None
-    amount = Decimal(repr(event.value or 0))
+    amount = Decimal(repr(event.value or 0)) * (worth or 0)
     # The automation's own attempts, unless the rule asks for somebody else's.
     own = rule.where.by is not None or event.by == "automation"
     success, reverses = event.outcome == "success", event.reverses is not None
@@ -299,8 +301,15 @@ def parts(rule: Rule, event: Event) -> tuple[Part, Part]:
     return (amount if rule.rate == "value" else 1), None
 
 
-def same_currency(rule: Rule, event: Event) -> bool:
-    return (rule.currency or "").upper() == (event.currency or "").upper()
+def worth_of(rule: Rule, event: Event, convert: Convert | None) -> Decimal | None:
+    """What one unit of the event's money is worth in the rule's, or None."""
+    code = (event.currency or "").upper()
+    if code == (rule.currency or "").upper():
+        return Decimal(1)
+    if convert is None or convert.to.upper() != (rule.currency or "").upper():
+        return None
+    rates = {name.upper(): Decimal(repr(rate)) for name, rate in convert.rates.items()}
+    return rates.get(code)
 
 
 def group_fields(rule: Rule) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from detectors.kernel.hashing import find, mixed
 from detectors.kernel.reversals import undo
 from detectors.kernel.rows import free_old_rows, store
 from detectors.kernel.sums import (
+    converted,
     expire,
     is_above,
     is_below,
@@ -47,8 +48,8 @@ WALK_MAX = 1_000_000
 def evidence(plan, state, stream, rule, slot, at, found, n):
     """Ids of the newest events above the line, and the money moved, in the time that is told."""
     low = max(state.rows[at].time - found.edges[n].width_us, state.streams[stream].floor)
-    grouped = plan.rules[rule].group != NONE
-    ids, steps, row = 0, 0, at
+    grouped, to = plan.rules[rule].group != NONE, plan.rules[rule].to
+    ids, steps, row, money = 0, 0, at, 0.0
     while row != NONE and state.rows[row].time > low and steps < WALK_MAX:
         mine = slot_at(plan, state, stream, rule, row) == slot
         flags = state.rows[row].flags
@@ -56,14 +57,18 @@ def evidence(plan, state, stream, rule, slot, at, found, n):
             found.keys[n, ids] = state.rows[row].key
             ids += 1
         moved = (mine or not grouped) and flags & SUCCESS and flags & AUTOMATION
-        if moved and state.rows[row].currency:
+        if moved and to:
+            money += converted(plan, state, rule, row)
+        elif moved and state.rows[row].currency:
             if found.edges[n].currency == 0:
                 found.edges[n].currency = state.rows[row].currency
             if found.edges[n].currency == state.rows[row].currency:
-                found.edges[n].money += state.rows[row].value
+                money += state.rows[row].value
         row = state.rows[row].earlier
         steps += 1
-    found.edges[n].ids = ids
+    if to:
+        found.edges[n].currency, money = to, money / plan.weights[rule, to]
+    found.edges[n].ids, found.edges[n].money = ids, money
 
 
 @compiled
@@ -82,7 +87,7 @@ def judge(plan, state, stream, rule, slot, row, i, found):
         n = found.used[0]
         found.used[0] += 1
         found.edges[n].event, found.edges[n].rule, found.edges[n].events = i, rule, events
-        found.edges[n].rate, found.edges[n].money, found.edges[n].currency = rate, 0.0, 0
+        found.edges[n].rate, found.edges[n].currency = rate, 0
         found.edges[n].width_us, found.edges[n].bound = width_us, bound
         if plan.rules[rule].usual != NONE:
             tell_usual(plan, state, stream, rule, state.rows[row].time, found.edges[n])

@@ -10,6 +10,9 @@ from __future__ import annotations
 from detectors.kernel import compiled
 from detectors.state import NONE
 
+AMOUNT_MAX = 1e296
+"""What weighs more counts as this much: no sum of it may become infinite."""
+
 
 @compiled
 def weight(plan, state, rule, row):
@@ -18,7 +21,17 @@ def weight(plan, state, rule, row):
         return float(state.rows[row].count)
     if kind == 1:
         return state.rows[row].value
-    return state.rows[row].recipients
+    if kind == 2:
+        return state.rows[row].recipients
+    return converted(plan, state, rule, row)
+
+
+@compiled
+def converted(plan, state, rule, row):
+    """The value of a row by the weight of its currency; 0 where it has none."""
+    if state.rows[row].currency >= plan.weights.shape[1]:
+        return 0.0
+    return min(state.rows[row].value * plan.weights[rule, state.rows[row].currency], AMOUNT_MAX)
 
 
 @compiled

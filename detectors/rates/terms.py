@@ -7,8 +7,11 @@ from typing import NamedTuple
 from andon.policy import Rule
 from detectors.flags import AUTOMATION
 
-COUNT, VALUE, RECIPIENTS = 0, 1, 2
-"""What one event weighs: 1, its value in millionths of the currency, or its recipients."""
+COUNT, VALUE, RECIPIENTS, CONVERTED = 0, 1, 2, 3
+"""What one event weighs: 1, its value in millionths of the currency, or its recipients.
+
+CONVERTED: its value times the weight of its currency (see detectors.conversion).
+"""
 
 
 class Term(NamedTuple):

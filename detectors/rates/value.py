@@ -8,7 +8,7 @@ from detectors.rates.terms import VALUE, Term, Terms, actor, group
 
 
 def terms(rule: Rule) -> Terms:
-    """How much money went out; other currencies are other rules."""
+    """How much money went out; other currencies are other rules, or converted."""
     return Terms(
         above=Term(has=SUCCESS | actor(rule)),
         weight=VALUE,

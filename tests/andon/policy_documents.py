@@ -34,6 +34,11 @@ DURATIONS = st.builds("{}{}".format, st.integers(1, 3650), st.sampled_from("smhd
 SHARES = st.floats(0, 1) | st.integers(0, 100).map("{}%".format)
 AMOUNTS = st.floats(0, 1e12) | st.integers(0, 10**12)
 CURRENCIES = st.sampled_from(["USD", "EUR", "gbp"])
+CONVERSION_RATES = st.dictionaries(
+    st.sampled_from(["CHF", "jpy", "SEK"]),
+    st.integers(1, 10**11) | st.decimals("0.000001", 1000, places=6).map(float),
+    min_size=1,
+)
 GLOBS = NAMES | st.lists(NAMES, min_size=1, max_size=2)
 
 _WHERE = {
@@ -127,6 +132,10 @@ def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
         ),
     }
     ruled = [draw(rules(f"rule-{place}")) for place in range(draw(st.integers(0, 3)))]
+    for currency in [rule["currency"] for rule in ruled if "currency" in rule][:1]:
+        optional["convert"] = st.fixed_dictionaries(
+            {"to": st.just(currency), "rates": CONVERSION_RATES}
+        )
     return {"name": name, "rules": ruled, **draw(st.fixed_dictionaries({}, optional=optional))}
 
 

@@ -136,6 +136,30 @@ def test_a_mistake_in_a_rule_names_field_and_fix(fields: str, field: str, messag
     assert message in told
 
 
+@pytest.mark.parametrize(
+    ("convert", "field", "message"),
+    [
+        ("{to: USD}", "convert.rates", "is required"),
+        ("{to: USD, rates: {}}", "convert.rates", "at least 1 item"),
+        ("{to: USD, rates: 1.08}", "convert.rates", "must be a mapping"),
+        ("{to: USD, rates: {EURO: 1.08}}", "convert.rates", "three letters, as in EUR"),
+        ("{to: USD, rates: {EUR: 1, eur: 2}}", "convert.rates", "names EUR twice"),
+        ("{to: USD, rates: {EUR: 0}}", "convert.rates.EUR", "greater than 0"),
+        ("{to: USD, rates: {EUR: .inf}}", "convert.rates.EUR", "finite"),
+        ("{to: USD, rates: {EUR: 1.0000000000001}}", "convert.rates.EUR", "at most 12 digits"),
+        ("{to: USD, rates: {USD: 2}}", "convert.rates", "converted to; remove it"),
+        ("{to: EUR, rates: {USD: 2}}", "convert", "write `currency: EUR` in one, or remove"),
+    ],
+)
+def test_a_mistake_in_a_conversion_names_field_and_fix(
+    convert: str, field: str, message: str
+) -> None:
+    text = rule("rate: value, over: 1h, above: 5, currency: usd")
+    ((line, named, told),) = problems(f"{text}    convert: {convert}\n")
+    assert (line, named) == (6, f"policies[0].{field}")
+    assert message in told
+
+
 def test_two_mistakes_across_the_fields_of_a_rule_are_both_told() -> None:
     told = problems(rule("rate: value, over: 1h, min: 5, above: 5"))
     rule_fields = {field.removeprefix("policies[0].rules[0].") for _, field, _ in told}

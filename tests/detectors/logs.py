@@ -70,6 +70,19 @@ def bounded(
 
 
 @st.composite
+def conversions(draw: st.DrawFn, own: list[dict[str, Any]]) -> dict[str, Any]:
+    """At times other currencies count in rules of one."""
+    counted = [rule["currency"] for rule in own if "currency" in rule]
+    if not counted or draw(st.booleans()):
+        return {}
+    to = draw(st.sampled_from(counted))
+    others = sorted({"USD", "EUR", "GBP", "JPY"} - {to})
+    worth = st.sampled_from([1.08, 0.5, 0.0065, 0.000123456789, 3])
+    rates = draw(st.dictionaries(st.sampled_from(others), worth, min_size=1))
+    return {"convert": {"to": to, "rates": rates}}
+
+
+@st.composite
 def books(draw: st.DrawFn) -> PolicyBook:
     narrow = [{"capability": "send"}, {"workflow": "refunds"}, {"automation": ["agent-2", "desk"]}]
     chosen = draw(st.lists(st.sampled_from(narrow), max_size=2, unique_by=str))
@@ -83,6 +96,7 @@ def books(draw: st.DrawFn) -> PolicyBook:
                 "mode": draw(st.sampled_from([*["enforce"] * 6, "shadow", "off"])),
                 "recover": {"after": draw(st.sampled_from(["manual", "60s"]))},
                 "rules": [rule | {"name": f"rule-{n}"} for n, rule in enumerate(own)],
+                **draw(conversions(own)),
             }
         )
     return book_of(*policies)
@@ -99,7 +113,7 @@ EVENT = {
     "target": st.sampled_from(["ch_1", "ch_1", "ch_2", "x", "", None]),
     "outcome": st.sampled_from([*["success"] * 6, "error", "denied"]),
     "value": st.sampled_from([0, 0.1, 1, 1.45, 2.9, 1000000.01, None]),
-    "currency": st.sampled_from(["USD", "USD", "USD", "EUR"]),
+    "currency": st.sampled_from([*["USD"] * 6, "EUR", "EUR", "gbp"]),
     "recipients": st.sampled_from([0, 1, 2, 3, None]),
     "by": st.sampled_from([*["automation"] * 8, "human", "system"]),
     "mode": st.sampled_from([*["live"] * 12, "shadow", "sandbox"]),

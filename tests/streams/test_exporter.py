@@ -14,8 +14,9 @@ from streams.exporter import OTHER, WORKFLOWS_MAX, Exporter
 from tests.detectors.newsletter import DAY, REACH, WEEKS_6, send
 from tests.eventlog import book, line
 
+MONEY = {"rate": "value", "over": "1h", "currency": "USD"}
 BOOK = book(
-    {"rate": "value", "over": "1h", "at_least": 1000, "currency": "USD"},
+    {**MONEY, "at_least": 1000},
     {"rate": "volume", "over": "1h", "at_least": 1000, "per": "target"},
 )
 SURPLUS = 7
@@ -72,6 +73,17 @@ def test_the_bound_of_a_rule_against_usual_is_that_of_the_hour() -> None:
         made.show([judge], {})
         assert shown(made, "andon_rule_bound", **rule) == bound
     assert shown(made, "andon_histories_held") == 1
+
+
+def test_actions_that_no_rate_converts_are_counted() -> None:
+    made = Exporter()
+    convert = {"to": "USD", "rates": {"EUR": 1.08}}
+    judge = Line(compile_book(book({**MONEY, "at_least": 1000}, convert=convert)))
+    log = [event("w", n, currency=("USD", "EUR", "CHF", "CHF")[n]) for n in range(4)]
+    made.took(judge.take(Records(log)), judge)
+    name = "andon_unconverted_actions_total"
+    assert shown(made, name, workflow="w", currency="CHF") == 2
+    assert shown(made, name, workflow="w", currency="EUR") is None
 
 
 def test_gauges_go_with_their_partition_and_come_back_with_it() -> None:
