@@ -13,9 +13,27 @@ docs/guard.md tells the rest.
 from __future__ import annotations
 
 from andon.breaker import Breaker, State
-from andon.errors import AndonError, BreakerOpen, LimitExceeded
+from andon.errors import (
+    AndonError,
+    BreakerOpen,
+    LimitExceeded,
+    ReviewDenied,
+    ReviewNeeded,
+    Sandboxed,
+)
 from andon.events import By, Capability, Event, Mode, Outcome
-from andon.guard import Attempt, Call, Guard, MemoryTransport, current_attempt
+from andon.guard import (
+    Attempt,
+    Call,
+    Guard,
+    MemoryTransport,
+    Rehearsal,
+    Review,
+    Ticket,
+    current_attempt,
+)
+from andon.limit import Limit, Scope
+from andon.policy import Policy, PolicyBook
 
 __all__ = [
     "AndonError",
@@ -27,10 +45,20 @@ __all__ = [
     "Capability",
     "Event",
     "Guard",
+    "Limit",
     "LimitExceeded",
     "MemoryTransport",
     "Mode",
     "Outcome",
+    "Policy",
+    "PolicyBook",
+    "Rehearsal",
+    "Review",
+    "ReviewDenied",
+    "ReviewNeeded",
+    "Sandboxed",
+    "Scope",
     "State",
+    "Ticket",
     "current_attempt",
 ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from andon.topics import (
     ACKS,
     ALERTS,
+    APPROVALS,
     AUDIT,
     COMMANDS,
     DEAD_LETTERS,
@@ -106,6 +107,13 @@ MESSAGES: dict[str, tuple[Message, ...]] = {
             {"$ref": "./policy.schema.json#/$defs/Policy"},
             headers=_headers(_POLICY_HEADERS),
         ),
+    ),
+    APPROVALS: (
+        Message("ask", "A guard asks people", {"$ref": "./ask.schema.json"}),
+        Message("answer", "What a person says to it", {"$ref": "./answer.schema.json"}),
+        Message("undo", "A person orders an action undone", {"$ref": "./undo.schema.json"}),
+        Message("claim", "A guard takes one of them up", {"$ref": "./claim.schema.json"}),
+        Message("done", "What became of an undo", {"$ref": "./done.schema.json"}),
     ),
 }
 """The kinds of record on each topic."""

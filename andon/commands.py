@@ -17,7 +17,7 @@ Money = dict[str, float]
 """Sums by currency."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
     """Read tolerantly, so that a newer writer does not stop an older reader."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
@@ -27,7 +27,7 @@ class _Record(BaseModel):
         return self.model_dump_json().encode()
 
 
-class Position(_Record):
+class Position(Record):
     """The place in the event log whose record brought this about."""
 
     topic: str
@@ -35,7 +35,7 @@ class Position(_Record):
     offset: int
 
 
-class Usual(_Record):
+class Usual(Record):
     """What a bound against the workflow's own history was made of: the larger of factor times
     level, and floor."""
 
@@ -47,7 +47,7 @@ class Usual(_Record):
     hour: str = Field(description="the hour of the week, as in Tuesday 14:00; in UTC")
 
 
-class Reason(_Record):
+class Reason(Record):
     """Why a breaker moved. Without a rule (a person did it) only `text` is set."""
 
     text: str
@@ -65,7 +65,7 @@ class Reason(_Record):
     usual: Usual | None = Field(None, description="of a rule such as `above: 4x usual`")
 
 
-class Command(_Record):
+class Command(Record):
     """The state a workflow's guards must obey from now on; the highest generation wins."""
 
     command_id: str
@@ -82,7 +82,7 @@ class Command(_Record):
     source: Position | None = Field(None, description="the event that caused it, if one did")
 
 
-class Ack(_Record):
+class Ack(Record):
     """A guard obeys `generation` since `applied_at`."""
 
     workflow: Name
@@ -122,7 +122,7 @@ AuditKind = Literal[
 ]
 
 
-class Audit(_Record):
+class Audit(Record):
     """One line of the record that auditors read: what Andon saw or did, and why."""
 
     audit_id: str
@@ -146,7 +146,7 @@ AlertKind = Literal[
 ]
 
 
-class Alert(_Record):
+class Alert(Record):
     """What a person on call is told. Every line a receiver shows is here; none has to ask back."""
 
     alert_id: str

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from andon.guard.patterns.reviews import Ticket
 
 
 class AndonError(Exception):
@@ -81,3 +84,29 @@ class LimitExceeded(AndonError):  # noqa: N818  reads as what happened, like Bre
         self.workflow = workflow
         self.field = field
         self.reason = reason
+
+
+class ReviewDenied(LimitExceeded):
+    """People were asked, and said no; or what they approved is not what was to run."""
+
+
+class ReviewNeeded(LimitExceeded):
+    """People have to approve the action first; `ticket` waits for them. It did not run."""
+
+    def __init__(self, workflow: str, *, field: str, reason: str, ticket: Ticket) -> None:
+        super().__init__(workflow, field=field, reason=reason)
+        self.ticket = ticket
+
+
+class Sandboxed(ReviewNeeded):
+    """The action was rehearsed: `result` is what the sandbox returned. It did not run."""
+
+    def __init__(
+        self, workflow: str, *, field: str, reason: str, ticket: Ticket, result: object
+    ) -> None:
+        super().__init__(workflow, field=field, reason=reason, ticket=ticket)
+        self.result = result
+
+    def promote(self) -> Any:
+        """Run it for real with the same arguments, once people have approved: `ticket.run()`."""
+        return self.ticket.run()

@@ -167,14 +167,14 @@ GUARD: tuple[Metric, ...] = (
         "andon_guard_faults_total",
         "counter",
         "What went wrong in the guard and was kept from the application, by kind: extractor, "
-        "classifier, field, command, connection, ledger.",
+        "classifier, field, command, connection, ledger, approval.",
         ("workflow", "kind"),
     ),
     Metric(
         "andon_guard_checks_total",
         "counter",
-        "Actions that guardrails looked at, by verdict: passed, review, sandbox, deny, and in "
-        "shadow mode would_review, would_sandbox, would_deny.",
+        "Actions that guardrails looked at, by verdict: passed, approved (by people), review, "
+        "sandbox, deny, and in shadow mode would_review, would_sandbox, would_deny.",
         ("workflow", "verdict"),
     ),
     Metric(

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from andon.approvals import Answer, Ask, Claim, Done, Undo
 from andon.asyncapi import asyncapi
 from andon.commands import Ack, Alert, Audit, Command, Heartbeat
 from andon.events import Event
@@ -30,6 +31,11 @@ MODELS: dict[str, type[BaseModel]] = {
     "policy": PolicyBook,
     "audit": Audit,
     "alert": Alert,
+    "ask": Ask,
+    "answer": Answer,
+    "undo": Undo,
+    "claim": Claim,
+    "done": Done,
 }
 """Schemas by name; each is written to `<name>.schema.json`."""
 
@@ -138,6 +144,11 @@ def _only_own_fields(rate: Rate) -> Json:
     }
 
 
+def _required(model: type[BaseModel], *more: str) -> list[str]:
+    """`more` fields that have a default for their writer alone, and all without one."""
+    return [*more, *(name for name, field in model.model_fields.items() if field.is_required())]
+
+
 _EVIDENCE: Json = {
     "required": ["above", "false_trips"],
     "properties": {
@@ -159,10 +170,11 @@ _AGAINST_USUAL: Json = {
     ]
 }
 _USUAL: Json = {"properties": {"rate": {"enum": ["value", "volume"]}, "per": {"type": "null"}}}
+
 ACROSS_FIELDS: dict[type[BaseModel], Json] = {
+    **{model: {"required": _required(model, "kind")} for model in (Ask, Answer, Undo, Claim, Done)},
     Event: {
-        "required": ["event_id"]
-        + [name for name, field in Event.model_fields.items() if field.is_required()],
+        "required": _required(Event, "event_id"),
         "if": _present("value"),
         "then": _present("currency"),
     },

@@ -13,6 +13,7 @@ AUDIT: Final = "andon.audit"
 ALERTS: Final = "andon.alerts"
 DEAD_LETTERS: Final = "andon.dead-letters"
 POLICIES: Final = "andon.policies"
+APPROVALS: Final = "andon.approvals"
 
 KAFKA_DEFAULT_MESSAGE_BYTES: Final = 1_048_588
 """What Apache Kafka takes in one batch unless told otherwise; also the largest event."""
@@ -68,5 +69,14 @@ TOPICS: Final = (
     ),
     TopicSpec(
         POLICIES, "policy name", "compacted", "andon policy push", "monitor, guards", partitions=1
+    ),
+    # Stamped by the broker: its clock alone says whether an answer came in time.
+    TopicSpec(
+        APPROVALS,
+        "workflow",
+        "time",
+        "guards, people, control API",
+        "guards, people, alert dispatcher",
+        timestamps="LogAppendTime",
     ),
 )

@@ -6,5 +6,16 @@ from andon.guard.attempt import Attempt, current_attempt
 from andon.guard.extract import Call
 from andon.guard.guard import Guard
 from andon.guard.memory import MemoryTransport
+from andon.guard.patterns.reviews import Review, Ticket
+from andon.guard.patterns.sandbox import Rehearsal
 
-__all__ = ["Attempt", "Call", "Guard", "MemoryTransport", "current_attempt"]
+__all__ = [
+    "Attempt",
+    "Call",
+    "Guard",
+    "MemoryTransport",
+    "Rehearsal",
+    "Review",
+    "Ticket",
+    "current_attempt",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -14,7 +14,9 @@ from andon.guard.steps import Steps, walk, walk_async
 from andon.ids import uuid7
 
 if TYPE_CHECKING:
+    from andon.guard.extract import Call
     from andon.guard.patterns.options import Options
+    from andon.guard.patterns.proposal import Finding
     from andon.guard.patterns.rails import Admission
     from andon.guard.recorder import Recorder
 
@@ -52,7 +54,12 @@ class Attempt:
     decision: object = None
     labels: object = None
     outcome: Outcome | str | None = None
+    mode: str | None = None
     options: Options | None = None
+    call: Call | None = None
+    guarded: Callable[..., Any] | None = None
+    instead: Callable[..., Any] | None = None
+    rehearsed_for: Sequence[Finding] = ()
     admission: Admission | None = None
 
     def __init__(

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack, get_args
 from andon.breaker import Breaker, State
 from andon.events import By, Capability, Mode
 from andon.guard import process, settings
-from andon.guard.action import Action, Classify
+from andon.guard.action import ACTION, Action, Classify
 from andon.guard.answers import Answers
 from andon.guard.attempt import Attempt
 from andon.guard.fields import Fields
@@ -17,9 +17,11 @@ from andon.guard.follower import Follower
 from andon.guard.gate import Clock, Fail, Gate
 from andon.guard.outbox import Outbox, WhenFull
 from andon.guard.patterns.ledger import Ledger
-from andon.guard.patterns.options import ActionOptions, split
+from andon.guard.patterns.options import ActionOptions, read, split
+from andon.guard.patterns.people import People
 from andon.guard.patterns.policies import Given, Policies, book_of
 from andon.guard.patterns.rails import Guardrails, Rails
+from andon.guard.patterns.reviews import Review, Reviews
 from andon.guard.recorder import Author, Recorder
 from andon.guard.tally import Tally
 from andon.guard.transport import Transport
@@ -28,7 +30,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 STATES = tuple(State)
-CAPABILITIES = {str(capability): capability for capability in Capability}
 
 
 def now() -> datetime:
@@ -53,6 +54,7 @@ class Guard:
             refused; pauses are obeyed all the same), or `off`. Or ANDON_GUARDRAILS.
         ledger: the file in which the guards of this host keep the sums of limits with a window;
             `:memory:` is for this guard alone. Or ANDON_LEDGER.
+        review: how people are asked: `{"people": 1, "expires": "1h", "wait": "10m"}`.
         when_full: what happens when `queue_max` events wait for the broker: `drop_oldest`, the
             default, `drop_newest`, or `block` the caller. Or ANDON_WHEN_FULL.
         mode: of all events: `live`, the default, `shadow` or `sandbox`. Or ANDON_MODE.
@@ -77,6 +79,7 @@ class Guard:
         policy: Given | None = None,
         guardrails: Guardrails | None = None,
         ledger: str | None = None,
+        review: Review | Mapping[str, Any] | None = None,
         when_full: WhenFull | None = None,
         mode: Mode | str | None = None,
         queue_max: int = 10_000,
@@ -93,9 +96,7 @@ class Guard:
         self.automation = settings.text("automation", automation)
         self.exit_timeout_s = exit_timeout_s
         mode = settings.choice("mode", mode, tuple(Mode))
-        self._transport = transport or _kafka_transport(
-            settings.servers(bootstrap_servers), kafka or {}
-        )
+        self._transport = transport or settings.kafka(bootstrap_servers, kafka or {})
         self._tally = Tally(self.workflow)
         self._gate = Gate(
             self.workflow,
@@ -114,10 +115,15 @@ class Guard:
         self._policies = Policies(self.workflow, self.automation)
         if policy is not None:
             self._policies.use(book_of(policy))
+        self._people = People(
+            self.workflow, lambda: self.id, self._transport, self._outbox.put_first, self._tally
+        )
         self._rails = Rails(
             author,
             self._policies,
             Ledger(settings.ledger(ledger)),
+            self._gate,
+            Reviews(author, self._people, clock, read(Review, review or {}, "review")),
             self._tally,
             clock,
             guardrails=settings.choice("guardrails", guardrails, get_args(Guardrails)),
@@ -130,7 +136,7 @@ class Guard:
             self.workflow, self._transport, self._gate, self._tally, self._answers
         )
         process.register(self)
-        self._follower.start()
+        self._follower.tail.start()
 
     def action(
         self,
@@ -151,7 +157,7 @@ class Guard:
             ValueError: a capability, a source or another option cannot be.
             TypeError: the function is a generator.
         """
-        known = _capability(capability)
+        known = settings.capability(capability)
         patterns, sources = split(options)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -162,6 +168,19 @@ class Guard:
 
         return decorate
 
+    def rehearse(self, function: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Call the sandbox of a decorated function instead of it: what would happen, a Rehearsal.
+
+        For a coroutine function, to be awaited. Its event is of mode sandbox.
+
+        Raises:
+            TypeError: it is no decorated function, or has no sandbox.
+        """
+        action = getattr(function, ACTION, None)
+        if action is None:
+            raise TypeError(f"{function!r} is not decorated with @guard.action")
+        return action.rehearse(args, kwargs)
+
     def attempt(
         self, capability: Capability | str, action: str, **fields: Unpack[Fields]
     ) -> Attempt:
@@ -170,7 +189,7 @@ class Guard:
         Raises:
             ValueError: there is no such capability.
         """
-        return Attempt(self._recorder, _capability(capability), action, fields)
+        return Attempt(self._recorder, settings.capability(capability), action, fields)
 
     def reversed(
         self,
@@ -189,7 +208,7 @@ class Guard:
         Raises:
             ValueError: there is no such capability, or `by` is not automation, human or system.
         """
-        known = _capability(capability) if capability else None
+        known = settings.capability(capability) if capability else None
         event = self._recorder.reversal(event_id, By(by), known, action, fields)
         self._recorder.emit(event)
         return str(event["event_id"])
@@ -211,7 +230,7 @@ class Guard:
 
     def ready(self, timeout_s: float = 10.0) -> bool:
         """Wait until the commands that stood in the log are known; False where time ran out."""
-        self._follower.start()
+        self._follower.tail.start()
         return self._follower.known.wait(timeout_s)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
@@ -225,10 +244,12 @@ class Guard:
         """
         timeout_s = self.exit_timeout_s if timeout_s is None else timeout_s
         process.forget(self)
-        self._follower.stop()
+        self._follower.tail.stop()
+        self._people.tail.stop()
         self._answers.leave()
         delivered = self._outbox.close(timeout_s)
-        self._follower.join(1.0)
+        self._follower.tail.join(1.0)
+        self._people.tail.join(1.0)
         return delivered
 
     def stats(self) -> dict[str, float | dict[str, int]]:
@@ -258,16 +279,5 @@ class Guard:
         self._transport.forked()
         self._outbox.forked()
         self._follower.forked()
-        self._gate.forked(on_first_use=self._follower.start)
-
-
-def _capability(name: Capability | str) -> Capability:
-    if known := CAPABILITIES.get(name):
-        return known
-    raise ValueError(f"capability: must be one of {', '.join(Capability)}, not {name!r}")
-
-
-def _kafka_transport(servers: Sequence[str], config: Mapping[str, Any]) -> Transport:
-    from andon.guard.kafka import KafkaTransport  # slow to import, and not for other transports
-
-    return KafkaTransport(servers, config)
+        self._people.forked()
+        self._gate.forked(on_first_use=self._follower.tail.start)

@@ -19,8 +19,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 
-from andon import topics
-from andon.guard.transport import Delivery, Message
+from andon.guard.transport import Delivery, Message, Record
 
 CONNECT_S = 3.0
 DELIVERY_S = 10.0
@@ -87,8 +86,8 @@ class KafkaTransport:
             self.close()
         return Delivery(left, refused, why)
 
-    def commands(self) -> KafkaCommandLog:
-        return KafkaCommandLog(self._client(KafkaConsumer, _CONSUMER))
+    def read(self, topic: str) -> KafkaLog:
+        return KafkaLog(self._client(KafkaConsumer, _CONSUMER), topic)
 
     def forked(self) -> None:
         # Kept, for a producer that is collected closes itself, and these sockets are shared.
@@ -143,11 +142,12 @@ class KafkaTransport:
             raise
 
 
-class KafkaCommandLog:
-    """All partitions of `andon.commands`, from the beginning, without a consumer group."""
+class KafkaLog:
+    """All partitions of a topic, from the beginning, without a consumer group."""
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, topic: str) -> None:
         self._consumer = consumer
+        self._topic = topic
         try:
             self._partitions = self._found()
             consumer.assign(self._partitions)
@@ -157,13 +157,17 @@ class KafkaCommandLog:
             self.close()
             raise
 
-    def poll(self, timeout_s: float) -> list[tuple[bytes | None, bytes | None]]:
+    def poll(self, timeout_s: float) -> list[Record]:
         if time.monotonic() - self._heard_at > HEARTBEAT_S:
             self._heartbeat()
             if self._found() != self._partitions:
-                raise LookupError(f"topic {topics.COMMANDS} has other partitions than before")
+                raise LookupError(f"topic {self._topic} has other partitions than before")
         batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
-        return [(record.key, record.value) for batch in batches.values() for record in batch]
+        return [
+            Record(record.key, record.value, record.timestamp)
+            for batch in batches.values()
+            for record in batch
+        ]
 
     def caught_up(self) -> bool:
         positions = ((tp, self._consumer.position(tp, timeout_ms=1000)) for tp in self._partitions)
@@ -176,10 +180,10 @@ class KafkaCommandLog:
             self._consumer.close(autocommit=False, timeout_ms=int(CLOSE_S * 1000))
 
     def _found(self) -> list[Any]:
-        numbers = self._consumer.partitions_for_topic(topics.COMMANDS)
+        numbers = self._consumer.partitions_for_topic(self._topic)
         if not numbers:
-            raise LookupError(f"topic {topics.COMMANDS} does not exist: andon topics apply")
-        return [TopicPartition(topics.COMMANDS, number) for number in sorted(numbers)]
+            raise LookupError(f"topic {self._topic} does not exist: andon topics apply")
+        return [TopicPartition(self._topic, number) for number in sorted(numbers)]
 
     def _heartbeat(self) -> dict[Any, int]:
         """The ends of the log, which only a live broker tells. Raises where none does."""

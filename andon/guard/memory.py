@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from andon import topics
+from andon.approvals import Answer, ApprovalRecord, Ask, parse_approval
+from andon.approvals_log import ApprovalsLog, Request
 from andon.breaker import State
 from andon.commands import Ack, Command, Heartbeat, Reason
 from andon.events import Event, parse_event
-from andon.guard.transport import Delivery, Message
+from andon.guard.transport import Delivery, Message, Record
 from andon.ids import uuid7
 
 
@@ -29,6 +33,7 @@ class MemoryTransport:
         self.acks: list[Ack] = []
         self.heartbeats: list[Heartbeat] = []
         self.log: list[Command] = []
+        self.approvals: list[Record] = []
         self.changed = threading.Condition()
 
     def obey(
@@ -65,13 +70,21 @@ class MemoryTransport:
                     self.acks.append(Ack.model_validate_json(message.value))
                 elif message.topic == topics.HEARTBEATS:
                     self.heartbeats.append(Heartbeat.model_validate_json(message.value))
+                elif message.topic == topics.APPROVALS:
+                    self._append(message.key, message.value)
                 else:
                     self.events.append(parse_event(message.value, key=message.key))
             self.changed.notify_all()
         return Delivery([], [])
 
-    def commands(self) -> MemoryCommandLog:
-        return MemoryCommandLog(self)
+    def read(self, topic: str) -> MemoryLog:
+        return MemoryLog(self, topic)
+
+    def records(self, topic: str) -> list[Record]:
+        """What a reader of the topic is told, from its beginning on."""
+        if topic == topics.COMMANDS:
+            return [Record(each.workflow.encode(), each.to_json(), 0) for each in self.log]
+        return self.approvals
 
     def forked(self) -> None:
         self.changed = threading.Condition()
@@ -79,30 +92,65 @@ class MemoryTransport:
     def close(self) -> None:
         """Nothing is held open."""
 
+    @property
+    def requests(self) -> list[Request]:
+        """What people were asked, oldest first."""
+        log = ApprovalsLog()
+        for record in self.approvals:
+            log.take(parse_approval(record.value or b""), record.at_ms)
+        return list(log.requests.values())
+
+    def answer(
+        self, request: Request, verdict: Literal["approve", "deny"], by: str = "user:test"
+    ) -> None:
+        """Answer a guard's question, as a person would."""
+        assert isinstance(request.order, Ask)
+        answer = Answer(
+            request_id=request.order.request_id,
+            workflow=request.order.workflow,
+            issued_at=datetime.now(UTC),
+            issued_by=by,
+            verdict=verdict,
+            digest=request.order.digest,
+            reason="a test",
+        )
+        self.write(answer)
+
+    def write(self, record: ApprovalRecord) -> None:
+        """Put any record among the approvals."""
+        with self.changed:
+            self._append(record.workflow.encode(), record.to_json())
+            self.changed.notify_all()
+
+    def _append(self, key: bytes, value: bytes) -> None:
+        self.approvals.append(Record(key, value, time.time_ns() // 1_000_000))
+
     def _acks(self, command: Command) -> list[Ack]:
         place = (command.workflow, command.generation)
         return [ack for ack in self.acks if (ack.workflow, ack.generation) == place]
 
 
-class MemoryCommandLog:
-    """One reader of the commands of a MemoryTransport."""
+class MemoryLog:
+    """One reader of a topic of a MemoryTransport."""
 
-    def __init__(self, transport: MemoryTransport) -> None:
+    def __init__(self, transport: MemoryTransport, topic: str) -> None:
         self._transport = transport
-        self._end = len(transport.log)
+        self._topic = topic
+        self._end = len(transport.records(topic))
         self._read = 0
 
-    def poll(self, timeout_s: float) -> list[tuple[bytes | None, bytes | None]]:
+    def poll(self, timeout_s: float) -> list[Record]:
         with self._transport.changed:
-            self._transport.changed.wait_for(
-                lambda: len(self._transport.log) > self._read, timeout_s
-            )
-            commands = self._transport.log[self._read :]
-            self._read += len(commands)
-        return [(command.workflow.encode(), command.to_json()) for command in commands]
+            self._transport.changed.wait_for(lambda: len(self._records()) > self._read, timeout_s)
+            records = self._records()[self._read :]
+            self._read += len(records)
+        return records
 
     def caught_up(self) -> bool:
         return self._read >= self._end
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _records(self) -> list[Record]:
+        return self._transport.records(self._topic)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from andon.errors import BreakerOpen, LimitExceeded
+from andon.errors import BreakerOpen, LimitExceeded, Sandboxed
 from andon.events import By, Capability, Outcome
 from andon.guard.attempt import Attempt, Refused
 from andon.guard.fields import SHAPES, text
@@ -47,6 +47,11 @@ class Recorder:
         self._remembered: OrderedDict[str, tuple[Any, ...]] = OrderedDict()
 
     @property
+    def mode(self) -> str:
+        """Of all events that have none of their own."""
+        return self._author.mode
+
+    @property
     def in_flight(self) -> int:
         """How many actions run now."""
         return len(self._running)
@@ -71,8 +76,11 @@ class Recorder:
         concerned = rails.concern(attempt)
         refusal = gate.judge(take=not concerned, careful=careful)
         if refusal is None and concerned:
-            refusal = rails.admit(attempt)
-            if refusal is None and (refusal := gate.judge(take=True, careful=careful)):
+            self._running.discard(attempt)  # it may wait for people
+            refusal = yield from rails.admit(attempt)
+            self._running.add(attempt)
+            live = attempt.mode is None
+            if refusal is None and (refusal := gate.judge(take=live, careful=careful)):
                 rails.give_back(attempt)
         if refusal is None:
             if gate.stale:
@@ -115,6 +123,10 @@ class Recorder:
         attempt = Attempt(self, capability or was, action or named, same | dict(fields))
         return self._event(attempt, Outcome.SUCCESS) | {"reverses": event_id, "by": by}
 
+    def sandboxed(self, attempt: Attempt, result: object) -> Sandboxed:
+        """What the caller of an action is told that was only rehearsed; people are asked."""
+        return self._rails.sandboxed(attempt, result)
+
     def emit(self, event: dict[str, Any]) -> None:
         self._outbox.put(event)
 
@@ -143,7 +155,7 @@ class Recorder:
             "ts": self._clock(),
             "workflow": self._author.workflow,
             "automation": self._author.automation,
-            "mode": self._author.mode,
+            "mode": attempt.mode or self._author.mode,
             "capability": attempt.capability,
             "action": text(attempt.action, 200) or "unnamed",
             "outcome": outcome,

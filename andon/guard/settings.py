@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from andon.events import Capability
+from andon.guard.transport import Transport
 
 PORT = 9092
 C = TypeVar("C", bound=str)
+_CAPABILITIES = {str(capability): capability for capability in Capability}
 
 
 def text(name: str, given: str | None) -> str:
@@ -28,6 +32,21 @@ def choice(name: str, given: str | None, choices: tuple[C, ...]) -> C:
         if known == value:
             return known
     raise ValueError(f"{name}: must be one of {', '.join(choices)}, not {value!r}")
+
+
+def capability(name: Capability | str) -> Capability:
+    """One of the six."""
+    if known := _CAPABILITIES.get(name):
+        return known
+    raise ValueError(f"capability: must be one of {', '.join(Capability)}, not {name!r}")
+
+
+def kafka(given: str | Sequence[str] | None, more: Mapping[str, Any]) -> Transport:
+    """The transport over Kafka."""
+    addresses = servers(given)
+    from andon.guard.kafka import KafkaTransport  # slow to import, and not for other transports
+
+    return KafkaTransport(addresses, more)
 
 
 def servers(given: str | Sequence[str] | None) -> list[str]:

@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections import Counter
-from typing import Literal
+from typing import Literal, get_args
 
 log = logging.getLogger("andon")
 log.addHandler(logging.NullHandler())
 
 LOG_EVERY_S = 60.0
 
+Fault = Literal["extractor", "classifier", "field", "command", "connection", "ledger", "approval"]
 ACTIONS = "andon_guard_actions_total"
 EVENTS = "andon_guard_events_total"
 FAULTS = "andon_guard_faults_total"
@@ -21,16 +22,14 @@ STALE = "andon_guard_stale_total"
 LABELS: dict[str, tuple[str, ...]] = {
     ACTIONS: ("success", "error", "denied"),
     EVENTS: ("queued", "sent", "dropped", "failed"),
-    FAULTS: ("extractor", "classifier", "field", "command", "connection", "ledger"),
+    FAULTS: get_args(Fault),
     CHECKS: (
-        *("passed", "review", "sandbox", "deny"),
+        *("passed", "approved", "review", "sandbox", "deny"),
         *("would_review", "would_sandbox", "would_deny"),
     ),
     STALE: ("ran", "refused"),
 }
 """Counter to the values of its label. All start at 0, so that a dashboard sees them rise."""
-
-Fault = Literal["extractor", "classifier", "field", "command", "connection", "ledger"]
 
 
 class Tally:

@@ -1,4 +1,4 @@
-"""What a guard needs of the world: to write records, and to read the commands."""
+"""What a guard needs of the world: to write records, and to read topics."""
 
 from __future__ import annotations
 
@@ -24,11 +24,19 @@ class Delivery(NamedTuple):
     """Why records are left."""
 
 
-class CommandLog(Protocol):
-    """All commands from the beginning on. Any exception means that the log is lost: open anew."""
+class Record(NamedTuple):
+    """One record that was read. `at_ms`: its timestamp, Unix milliseconds."""
 
-    def poll(self, timeout_s: float) -> Sequence[tuple[bytes | None, bytes | None]]:
-        """Keys and values of the next records; empty after `timeout_s`."""
+    key: bytes | None
+    value: bytes | None
+    at_ms: int
+
+
+class Log(Protocol):
+    """One topic from its beginning on. Any exception means that the log is lost: open anew."""
+
+    def poll(self, timeout_s: float) -> Sequence[Record]:
+        """The next records; empty after `timeout_s`."""
 
     def caught_up(self) -> bool:
         """Whether everything was read that stood in the log when it was opened."""
@@ -37,13 +45,13 @@ class CommandLog(Protocol):
 
 
 class Transport(Protocol):
-    """`deliver` and `close` are called by one thread, `commands` by another."""
+    """`deliver` and `close` are called by one thread, `read` by others."""
 
     def deliver(self, messages: Sequence[Message]) -> Delivery:
         """Write the records in order; returns within some seconds and never raises."""
 
-    def commands(self) -> CommandLog:
-        """Open the log of commands; raises where there is none to be read now."""
+    def read(self, topic: str) -> Log:
+        """Open a topic; raises where there is none to be read now."""
 
     def forked(self) -> None:
         """Called in a forked child: let go of connections, which are the parent's."""

@@ -32,8 +32,8 @@ def command(workflow: str, generation: int, state: State, **more: Any) -> Comman
 class Bench:
     """A guard of `refunds` on a stream in memory."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.stream = MemoryTransport()
+    def __init__(self, stream: MemoryTransport | None = None, **settings: Any) -> None:
+        self.stream = stream or MemoryTransport()
         self.guard = Guard("refunds", "refund-bot", transport=self.stream, **settings)
 
     def obey(self, state: State, generation: int = 1, **more: Any) -> None:

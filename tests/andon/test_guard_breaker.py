@@ -10,7 +10,7 @@ import pytest
 
 from andon import BreakerOpen, Guard, MemoryTransport, Outcome, State
 from andon.guard.gate import Gate
-from andon.guard.memory import MemoryCommandLog
+from andon.guard.memory import MemoryLog
 from tests.andon.guarding import NOON, REASON, bench, command
 
 RUNS = [State.CLOSED, State.METRICS_ONLY, State.DISABLED]
@@ -204,10 +204,10 @@ class Deaf(MemoryTransport):
         super().__init__()
         self.heard = threading.Event()
 
-    def commands(self) -> MemoryCommandLog:
+    def read(self, topic: str) -> MemoryLog:
         if not self.heard.is_set():
             raise ConnectionError("no broker")
-        return super().commands()
+        return super().read(topic)
 
 
 def test_fail_open_runs_while_nothing_is_known() -> None:
@@ -248,9 +248,9 @@ def test_by_default_money_and_large_sends_wait_for_a_known_state(
 class Slow(MemoryTransport):
     """A stream that takes its time to open the log of commands."""
 
-    def commands(self) -> MemoryCommandLog:
+    def read(self, topic: str) -> MemoryLog:
         time.sleep(0.3)
-        return super().commands()
+        return super().read(topic)
 
 
 def test_first_action_waits_until_the_state_is_known() -> None:

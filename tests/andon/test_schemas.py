@@ -17,6 +17,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from andon.approvals import ApprovalRecord
 from andon.asyncapi import asyncapi
 from andon.cli.schemas import app
 from andon.commands import Ack, Alert, Audit, Command
@@ -25,6 +26,7 @@ from andon.events import parse_event
 from andon.policy import PolicyBook
 from andon.schemas import MODELS, documents, json_schema, stale
 from andon.topics import DEAD_LETTERS, TOPICS
+from tests.andon.approval_documents import APPROVALS, approvals
 from tests.andon.documents import REFUND, REVERSAL, bent_events, events, raw, without
 from tests.andon.policy_documents import CONTRACT, books
 from tests.andon.records import (
@@ -51,6 +53,7 @@ EXAMPLES = {
     "policy": [yaml.safe_load(CONTRACT)],
     "audit": [AUDIT],
     "alert": [ALERT],
+    **{kind: [document] for kind, document in APPROVALS.items()},
 }
 KINDS = pytest.mark.parametrize("name", MODELS)
 
@@ -118,9 +121,9 @@ def test_an_event_fits_its_schema_exactly_when_it_is_read(document: dict[str, An
     assert read is (complaints("event", document) == [])
 
 
-@given(commands() | acks() | heartbeats() | audits() | alerts())
+@given(commands() | acks() | heartbeats() | audits() | alerts() | approvals())
 def test_every_record_that_is_written_fits_its_schema(
-    record: Command | Ack | Audit | Alert,
+    record: Command | Ack | Audit | Alert | ApprovalRecord,
 ) -> None:
     (name,) = (name for name, model in MODELS.items() if model is type(record))
     assert complaints(name, json.loads(record.to_json())) == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from andon.guard.extract import Sources
 from andon.guard.patterns.limits import Ceiling
+from andon.guard.patterns.reviews import Review
 from andon.limit import Limit, Scope
 
 M = TypeVar("M", bound=BaseModel)
@@ -19,6 +20,9 @@ class Patterns(TypedDict, total=False):
 
     limits: Sequence[Limit | Mapping[str, Any]]
     scope: Scope | Mapping[str, Any]
+    review: Review | Mapping[str, Any] | bool
+    sandbox: Callable[..., Any]
+    hide: Collection[str]
 
 
 class ActionOptions(Sources, Patterns, total=False):
@@ -29,7 +33,10 @@ class Options(NamedTuple):
     """What an action asks for itself, beside what policies say."""
 
     ceilings: tuple[Ceiling, ...] = ()
-    scope: Scope | None = None
+    scope: Scope = Scope()
+    review: Review | None = None
+    sandbox: Callable[..., Any] | None = None
+    hide: frozenset[str] = frozenset()
 
 
 def split(given: ActionOptions) -> tuple[Options | None, dict[str, object]]:
@@ -44,13 +51,16 @@ def split(given: ActionOptions) -> tuple[Options | None, dict[str, object]]:
 
 
 def _options(given: ActionOptions) -> Options:
-    scope = given.get("scope")
+    review = given.get("review", False)
     return Options(
         ceilings=tuple(
             Ceiling.of(read(Limit, limit, f"limits[{place}]"))
             for place, limit in enumerate(given.get("limits", ()))
         ),
-        scope=None if scope is None else read(Scope, scope, "scope"),
+        scope=read(Scope, given.get("scope", {}), "scope"),
+        review=read(Review, {} if review is True else review, "review") if review else None,
+        sandbox=given.get("sandbox"),
+        hide=frozenset(given.get("hide", ())),
     )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from andon.errors import LimitExceeded
-from andon.events import Capability, Outcome
-from andon.guard.gate import Clock, Refusal
+from andon.errors import LimitExceeded, Sandboxed
+from andon.events import Capability, Mode, Outcome
+from andon.guard.gate import Clock, Gate, Refusal
 from andon.guard.patterns.ledger import Charge, Entry, Ledger, LedgerError
-from andon.guard.patterns.limits import Ceiling, objections, overspent
+from andon.guard.patterns.limits import objections, overspent
 from andon.guard.patterns.policies import Policies
 from andon.guard.patterns.proposal import Finding, Proposal
+from andon.guard.patterns.reviews import Reviews
 from andon.guard.patterns.scope import outside
+from andon.guard.steps import Steps
 from andon.guard.tally import CHECKS, Tally
-from andon.limit import Scope
 
 if TYPE_CHECKING:
     from andon.guard.attempt import Attempt
@@ -27,11 +28,13 @@ _MICROSECOND = 1_000_000
 
 
 class Admission(NamedTuple):
-    """What was found in one attempt, and what it has taken of the sums of limits."""
+    """What was found in one attempt, what it has taken of the sums of limits, and the request by
+    which people have approved it."""
 
     proposal: Proposal
     findings: list[Finding]
     entries: list[Entry]
+    approval: str | None = None
 
 
 class Rails:
@@ -42,6 +45,8 @@ class Rails:
         author: Author,
         policies: Policies,
         ledger: Ledger,
+        gate: Gate,
+        reviews: Reviews,
         tally: Tally,
         clock: Clock,
         *,
@@ -50,12 +55,12 @@ class Rails:
         self._author = author
         self._policies = policies
         self._ledger = ledger
+        self._gate = gate
+        self._reviews = reviews
         self._tally = tally
         self._clock = clock
         self._off = guardrails == "off"
-        # What is not live moves nothing: it is checked, and neither charged nor refused.
-        self._live = author.mode == "live"
-        self._enforced = guardrails == "enforce" and self._live
+        self._enforce = guardrails == "enforce"
 
     def concern(self, attempt: Attempt) -> bool:
         """Whether there is anything to be looked at; the cheapest of questions."""
@@ -75,20 +80,31 @@ class Rails:
             return any(finding.field == "recipients" for finding in found)
         return attempt.capability is Capability.TRANSACT
 
-    def admit(self, attempt: Attempt) -> Refusal | None:
+    def admit(self, attempt: Attempt) -> Steps[Refusal | None]:
         """Why an attempt may not run, or None; then it has taken what it needs of the sums."""
         if self._off:
             return None
         proposal = self._proposal(attempt)
         findings, charges = self._examine(attempt, proposal)
         entries: list[Entry] = []
-        if not any(finding.enforced for finding in findings):
+        if not _enforced(findings):
             entries, more = self._reserve(charges)
             findings += more
         attempt.admission = Admission(proposal, findings, entries)
-        self._tally.add(CHECKS, _verdict(findings))
-        enforced = [finding for finding in findings if finding.enforced]
-        return self._refusal(enforced) if enforced else None
+        verdict = worst(findings)
+        refusal = None
+        if objections := _enforced(findings):
+            if verdict == "deny":
+                refusal = self._refusal(objections)
+            else:
+                refusal = yield from self._by_people(attempt, charges, objections)
+                verdict = "approved" if attempt.admission.approval else verdict
+        self._tally.add(CHECKS, verdict)
+        return refusal
+
+    def sandboxed(self, attempt: Attempt, result: object) -> Sandboxed:
+        """Ask people about an action that was rehearsed; what its caller is told."""
+        return self._reviews.sandboxed(attempt, attempt.rehearsed_for, result)
 
     def settle(self, attempt: Attempt, event: dict[str, Any]) -> None:
         """At the end of an attempt: tell what was found; correct or give back what it took."""
@@ -112,28 +128,90 @@ class Rails:
         if attempt.admission is not None and attempt.admission.entries:
             self._correct(attempt.admission.entries, {})
 
+    def _by_people(
+        self, attempt: Attempt, charges: list[Charge], objections: list[Finding]
+    ) -> Steps[Refusal | None]:
+        """As `admit`, where people may lift what is against it."""
+        rehearse = worst(objections) == "sandbox"
+        try:
+            approval = yield from self._reviews.approval(attempt, objections, ask=not rehearse)
+        except ValueError as error:
+            return self._refusal([Finding("review", str(error), "deny")])
+        if approval is None:
+            return self._rehearse(attempt, objections)
+        if isinstance(approval, Refusal):
+            return approval
+        return (yield from self._use(attempt, approval, charges, objections))
+
+    def _use(
+        self, attempt: Attempt, approval: str, charges: list[Charge], objections: list[Finding]
+    ) -> Steps[Refusal | None]:
+        """What people approve is not held against limits that ask people; but against the rest."""
+        assert attempt.admission is not None
+        entries, more = self._reserve([c for c in charges if c.ceiling.limit.then == "deny"])
+        if denied := _enforced(more):
+            return self._refusal(denied)
+        attempt.admission = attempt.admission._replace(entries=entries)
+        used = False
+        try:
+            if paused := self._gate.judge(take=False):
+                return paused
+            used = yield from self._reviews.use(approval)
+        finally:
+            if not used:
+                self.give_back(attempt)
+        if not used:
+            return self._reviews.refusal(attempt, approval, objections)
+        attempt.admission = attempt.admission._replace(approval=approval)
+        return None
+
+    def _rehearse(self, attempt: Attempt, objections: list[Finding]) -> Refusal | None:
+        sandbox = attempt.options.sandbox if attempt.options else None
+        if sandbox is None:
+            missing = Finding("sandbox", "it has none to be rehearsed in", "deny")
+            return self._refusal([*objections, missing])
+        attempt.mode, attempt.instead = Mode.SANDBOX, sandbox
+        attempt.rehearsed_for = objections
+        return None
+
     def _proposal(self, attempt: Attempt) -> Proposal:
         return Proposal.of(attempt, self._author.workflow, self._author.automation)
 
     def _examine(self, attempt: Attempt, proposal: Proposal) -> tuple[list[Finding], list[Charge]]:
-        """All that speaks against an attempt but the sums, and what it is to add to them."""
+        """All that speaks against an attempt but the sums, and what it is to add to them.
+
+        What is not live moves nothing: it is neither refused nor charged.
+        """
+        live = (attempt.mode or self._author.mode) == Mode.LIVE
         findings: list[Finding] = []
         charges: list[Charge] = []
-        for scope, ceilings, enforced in self._rules(attempt):
-            for objection in (*outside(scope, proposal), *objections(ceilings, proposal)):
-                if isinstance(objection, Charge):
-                    charges.append(objection._replace(enforced=enforced))
-                else:
-                    findings.append(objection._replace(enforced=enforced))
-        return findings, charges if self._live else []
+        for objection, enforced in self._objections(attempt, proposal):
+            if isinstance(objection, Finding):
+                findings.append(objection._replace(enforced=enforced and live))
+            elif live:
+                charges.append(objection._replace(enforced=enforced))
+        return findings, charges
 
-    def _rules(self, attempt: Attempt) -> Iterator[tuple[Scope, tuple[Ceiling, ...], bool]]:
-        """Scope, limits, and whether they are enforced: of the policy, then of the action."""
+    def _objections(
+        self, attempt: Attempt, proposal: Proposal
+    ) -> Iterator[tuple[Finding | Charge, bool]]:
+        """Those of the policy, then those of the action, and whether they are enforced."""
         if holding := self._policies.of(attempt.capability):
-            enforced = self._enforced and holding.policy.mode == "enforce"
-            yield holding.policy.scope, holding.ceilings, enforced
+            policy = holding.policy
+            for found in (
+                *outside(policy.scope, proposal),
+                *objections(holding.ceilings, proposal),
+            ):
+                yield found, self._enforce and policy.mode == "enforce"
         if options := attempt.options:
-            yield options.scope or Scope(), options.ceilings, self._enforced
+            for found in (
+                *outside(options.scope, proposal),
+                *objections(options.ceilings, proposal),
+            ):
+                yield found, self._enforce
+            if options.review:
+                reason = f"each {proposal.action} needs an approval"
+                yield Finding("review", reason, "review", options.review.people), self._enforce
 
     def _reserve(self, charges: list[Charge]) -> tuple[list[Entry], list[Finding]]:
         if not charges:
@@ -143,7 +221,7 @@ class Rails:
             entries, without_room = self._ledger.reserve(charges, now_us)
         except LedgerError as error:
             self._tally.fault("ledger", "of limits", error)
-            return [], [Finding("limits", str(error), "deny", enforced=self._enforced)]
+            return [], [Finding("limits", str(error), "deny", enforced=self._enforce)]
         return entries, [overspent(charge) for charge in without_room]
 
     def _correct(self, entries: list[Entry], amounts: dict[str, int]) -> None:
@@ -160,13 +238,17 @@ class Rails:
         return Refusal(error, reason)
 
 
-def _verdict(findings: list[Finding]) -> str:
-    """The worst of what was found, as it is counted."""
-    worst = max(findings, key=_gravity, default=None)
-    if worst is None:
+def worst(findings: Sequence[Finding]) -> str:
+    """The gravest of what was found, as it is counted."""
+    gravest = max(findings, key=_gravity, default=None)
+    if gravest is None:
         return "passed"
-    return worst.then if worst.enforced else f"would_{worst.then}"
+    return gravest.then if gravest.enforced else f"would_{gravest.then}"
 
 
 def _gravity(finding: Finding) -> tuple[bool, int]:
     return finding.enforced, ("review", "sandbox", "deny").index(finding.then)
+
+
+def _enforced(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.enforced]
