@@ -93,7 +93,7 @@ class Ack(Record):
     in_flight: Annotated[int, Field(ge=0)] = 0
 
 
-class Heartbeat(_Record):
+class Heartbeat(Record):
     """A guard lives: what it obeys now, and how many actions run. `leaving` is its last word."""
 
     workflow: Name
@@ -119,6 +119,7 @@ AuditKind = Literal[
     "delivery",
     "policy-changed",
     "policy-refused",
+    "approval",
 ]
 
 

@@ -5,21 +5,15 @@ Reads whole topics from the beginning, without a consumer group, as every guard 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ValidationError
 
 from andon.commands import Ack, Alert, Command
-from andon.errors import BrokerError
 from andon.topics import ACKS, COMMANDS
-
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 30.0
+from streams.topic_reader import TopicReader, open_topics
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -36,9 +30,8 @@ class CommandsLog:
     obeyed it, and a generation that they have seen moves them no more.
     """
 
-    def __init__(self, consumer: Any) -> None:
-        self._consumer = consumer
-        self._reading = asyncio.Lock()
+    def __init__(self, reader: TopicReader) -> None:
+        self._reader = reader
         self.commands: dict[str, Command] = {}
         self.history: dict[str, list[Command]] = {}
         self.newest: dict[str, Command] = {}
@@ -53,28 +46,10 @@ class CommandsLog:
         Raises:
             BrokerError: the broker went away.
         """
-        try:
-            async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
-                async for record in self._new_records():
-                    self._apply(record)
-        except (KafkaError, TimeoutError) as error:
-            raise BrokerError(f"the broker went away while reading: {error!r}") from None
+        async for record in self._reader.new_records():
+            self._apply(record)
         accepted, self._accepted = self._accepted, []  # kept over a call that failed
         return accepted
-
-    async def _new_records(self) -> AsyncIterator[Any]:
-        partitions = list(self._consumer.assignment())
-        ends = await self._consumer.end_offsets(partitions)
-        self._consumer.resume(*partitions)
-        try:
-            while [at for at, end in ends.items() if await self._consumer.position(at) < end]:
-                for records in (await self._consumer.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        yield record
-        finally:
-            # Between two calls nothing is fetched: the embedded broker answers an empty fetch at
-            # once, and a reader that waits would keep it and itself busy.
-            self._consumer.pause(*partitions)
 
     def _apply(self, record: Any) -> None:
         if record.value is None:  # taken out of a compacted topic: a new reader knows nothing of it
@@ -120,35 +95,7 @@ async def open_log(bootstrap_servers: str, *topics: str) -> AsyncIterator[Comman
     Raises:
         BrokerError: no broker within 5 s, or a topic is missing.
     """
-    wanted = topics or (COMMANDS,)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
-    try:
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await consumer.start()
-                await _assign(consumer, wanted)
-        except (KafkaError, OSError, TimeoutError):
-            raise BrokerError(
-                f"no Kafka broker answers at {bootstrap_servers}: start one with `andon broker`, "
-                "or name yours in KAFKA_BOOTSTRAP_SERVERS"
-            ) from None
-        log = CommandsLog(consumer)
+    async with open_topics(bootstrap_servers, *(topics or (COMMANDS,))) as reader:
+        log = CommandsLog(reader)
         await log.refresh()
         yield log
-    finally:
-        await consumer.stop()
-
-
-async def _assign(consumer: Any, topics: tuple[str, ...]) -> None:
-    # Apache Kafka tells the consumer itself only of topics that it has subscribed to.
-    cluster = await consumer._client.fetch_all_metadata()
-    if missing := [topic for topic in topics if topic not in cluster.topics()]:
-        raise BrokerError(f"the broker has no topic {', '.join(missing)}: run `andon topics apply`")
-    consumer.assign(
-        [
-            TopicPartition(topic, partition)
-            for topic in topics
-            for partition in cluster.partitions_for_topic(topic)
-        ]
-    )
-    await consumer.seek_to_beginning()

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from andon.topics import TOPICS
-from streams.commands_log import CONNECT_TIMEOUT_S
+from streams.topic_reader import CONNECT_TIMEOUT_S
 
 RETRY_S = 2.0
 

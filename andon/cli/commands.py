@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from andon.cli import alerts, events, policy, schemas, topics
+from andon.cli import alerts, approvals, events, policy, schemas, topics
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
 from andon.cli.control import mode, reset, trip
@@ -22,5 +22,5 @@ app = typer.Typer(
 )
 for command in (demo, broker, monitor, status, trip, reset, mode, backtest, report, score):
     app.command()(command)
-for group in (alerts.app, events.app, policy.app, topics.app, schemas.app):
+for group in (approvals.app, alerts.app, events.app, policy.app, topics.app, schemas.app):
     app.add_typer(group)

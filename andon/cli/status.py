@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from andon.alert_text import clean
+from andon.cli.options import Servers, failure, servers_of
+from andon.cli.tables import show_columns
 from andon.errors import AndonError
 
 _COLOURS = {"OPEN": "red", "FORCED_OPEN": "red", "HALF_OPEN": "yellow", "CLOSED": "green"}
@@ -19,25 +20,19 @@ _HEADS = ("Workflow", "State", "Since", "Gen", "Why", "Guards", "Resumed by")
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    bootstrap_servers: Annotated[
-        str | None, typer.Option(help="Broker address.", show_default="KAFKA_BOOTSTRAP_SERVERS")
-    ] = None,
+    bootstrap_servers: Servers = None,
 ) -> None:
     """List the workflows that were ever paused or resumed, with their states.
 
     A workflow that is not listed runs. Exit status: 0; 2 when no broker answers within 5 s.
     """
-    from streams.settings import load_settings
     from streams.standing import read_standings
 
-    # Its connection attempts are no news to people: one message says what they can do.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    servers = servers_of("status", bootstrap_servers)
     try:
-        servers = bootstrap_servers or load_settings().bootstrap_servers
         found = asyncio.run(read_standings(servers))
     except AndonError as error:
-        typer.echo(f"andon status: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise failure("status", error, 2) from error
     for line in found["unreadable"]:
         typer.echo(clean(f"andon status: skipped a record: {line}"), err=True)
     workflows = found["workflows"]
@@ -48,7 +43,7 @@ def status(
     elif sys.stdout.isatty():
         _print_table(workflows)
     else:
-        _print_columns([_HEADS, *map(_cells, workflows)])
+        show_columns([_HEADS, *map(_cells, workflows)])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -69,13 +64,6 @@ def _guards(acks: list[dict[str, Any]]) -> str:
     obey = sum(ack["obeys"] for ack in acks)
     behind = f", {len(acks) - obey} behind" if obey < len(acks) else ""
     return f"{obey} obey{behind}" if acks else "none heard"
-
-
-def _print_columns(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo(line.rstrip())
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

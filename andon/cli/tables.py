@@ -1,8 +1,9 @@
-"""Tables for people: drawn on a terminal, Markdown elsewhere."""
+"""Tables for people: drawn on a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show(table: Table) -> None:
-    """Print a table to standard output."""
+    """Print a table to standard output; Markdown elsewhere than on a terminal."""
     from backtest.tables import markdown
 
     if not sys.stdout.isatty():
@@ -26,3 +27,26 @@ def show(table: Table) -> None:
     for row in table.rows:
         drawn.add_row(*map(Text, row))
     Console().print(drawn)
+
+
+def show_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their heads; in columns elsewhere than on a terminal."""
+    if not sys.stdout.isatty():
+        show_columns([heads, *rows])
+        return
+    from rich import table as drawing
+    from rich.console import Console
+    from rich.text import Text
+
+    drawn = drawing.Table(*heads)
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    Console().print(drawn)
+
+
+def show_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows so that their cells stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip())
