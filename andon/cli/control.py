@@ -64,8 +64,8 @@ def mode(
     """
     from streams import control
 
-    servers = _servers("mode", bootstrap_servers)
-    _carry_out("mode", control.set_mode(servers, workflow, mode, reason, _user(user)))
+    servers = servers_of("mode", bootstrap_servers)
+    _carry_out("mode", control.set_mode(servers, workflow, mode, reason, user_of(user)))
 
 
 def _carry_out(name: str, order: Coroutine[Any, Any, Command]) -> None:

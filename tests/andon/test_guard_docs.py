@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from andon import Capability, Guard, MemoryTransport, Outcome, State, metrics
+from andon import Capability, Guard, LimitExceeded, MemoryTransport, Outcome, State, metrics
 from andon.events import By
 from tests.andon.guarding import REASON, command
 from tests.andon.streaming import events, run, tell
@@ -45,11 +45,15 @@ def test_other_examples_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> N
         scope["pay"]({"total": 5, "currency": "EUR", "customer": 7})
         scope["charge"]("acct_1")
         assert guard.flush(5)
-    mail, refund, undone, last_week, paid, charged = stream.events
+        assert scope["later"].standing == "pending"
+        with pytest.raises(LimitExceeded, match="2,000 USD is the most"):
+            scope["credit"]("cus_1", 2001)
+    mail, refund, undone, last_week, asked, paid, charged, credit = stream.events
     assert (mail.outcome, mail.recipients, mail.labels) == (Outcome.ERROR, 3, {"tenant": "t1"})
     assert (undone.reverses, undone.value, undone.by) == (refund.event_id, 25.0, By.HUMAN)
     assert last_week.reverses == "the id of last week"
     assert (paid.value, paid.currency, paid.target) == (5.0, "EUR", "customer/7")
+    assert [event.outcome for event in (asked, credit)] == [Outcome.DENIED, Outcome.DENIED]
     assert (charged.outcome, charged.reason) == (Outcome.ERROR, "Insufficient funds.")
     assert capsys.readouterr().out == ""
 
