@@ -11,7 +11,7 @@ from andon import BreakerOpen, Guard, MemoryTransport, State, topics
 from andon.breaker import Breaker
 from andon.commands import Heartbeat
 from andon.guard import follower
-from andon.guard.memory import MemoryCommandLog
+from andon.guard.memory import MemoryLog
 from andon.guard.transport import Delivery, Message
 from tests.andon.guarding import Bench, bench
 from tests.andon.streaming import until
@@ -46,7 +46,7 @@ def test_says_goodbye_as_its_last_word() -> None:
 class Deaf(MemoryTransport):
     """Commands cannot be read from it."""
 
-    def commands(self) -> MemoryCommandLog:
+    def read(self, topic: str) -> MemoryLog:
         raise ConnectionError("not authorised")
 
 
