@@ -120,6 +120,7 @@ AuditKind = Literal[
     "policy-changed",
     "policy-refused",
     "approval",
+    "policy-pushed",
 ]
 
 

@@ -60,6 +60,11 @@ def draft_policies(text: str, file: str = "policy") -> yaml_lines.Draft:
     return yaml_lines.draft_of(text, file, _FORMAT)
 
 
+def draft_of_book(book: PolicyBook, file: str) -> yaml_lines.Draft:
+    """A book as if `file`, where it is from, said it."""
+    return yaml_lines.Draft(file, book.model_dump(mode="json", exclude_defaults=True), {}, ())
+
+
 def check_policies(draft: yaml_lines.Draft) -> PolicyBook:
     """The policies of a draft. Raises PolicyError with every mistake."""
     return yaml_lines.check(draft, PolicyBook, _FORMAT)

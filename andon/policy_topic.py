@@ -71,6 +71,32 @@ def with_others(pushed: PolicyBook, held: PolicyBook) -> PolicyBook:
     return PolicyBook(version=1, policies=policies)
 
 
+class Differences(NamedTuple):
+    """What a book has that another has not, by the policies' names."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+    reordered: bool  # do those in both stand in another order?
+
+    def __str__(self) -> str:
+        named = {"added": self.added, "changed": self.changed, "removed": self.removed}
+        parts = [f"{kind} {', '.join(names)}" for kind, names in named.items() if names]
+        return "; ".join(parts + ["reordered"] * self.reordered) or "no difference"
+
+
+def differences(old: PolicyBook | None, new: PolicyBook) -> Differences:
+    """How to come from the old book to the new one."""
+    before = {policy.name: policy for policy in old.policies} if old else {}
+    after = {policy.name: policy for policy in new.policies}
+    return Differences(
+        added=[name for name in after if name not in before],
+        changed=[name for name in after if name in before and before[name] != after[name]],
+        removed=[name for name in before if name not in after],
+        reordered=[n for n in before if n in after] != [n for n in after if n in before],
+    )
+
+
 class PolicyTable:
     """What the topic holds, as far as it was read. Needs no YAML and no server."""
 

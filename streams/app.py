@@ -27,8 +27,8 @@ from streams.dispatch import Dispatcher
 from streams.exporter import Exporter
 from streams.log_reader import open_reader
 from streams.monitor import Headers, Monitor
-from streams.policy_changes import PolicyChanges
-from streams.policy_file import PolicyFile
+from streams.policy_changes import PolicyChanges, PolicySource
+from streams.policy_check import compiled, problems_of
 from streams.ready import wait_for_topics
 from streams.routes import Routes
 from streams.settings import Settings
@@ -42,8 +42,8 @@ log = logging.getLogger("andon.monitor")
 
 
 def monitor_app(
-    compiled: Compiled,
-    source: PolicyFile,
+    policies: Compiled,
+    source: PolicySource,
     settings: Settings,
     routes: Routes | None,
     tell: Callable[[str], None] = log.info,
@@ -51,7 +51,7 @@ def monitor_app(
     """The app that `andon monitor` runs.
 
     Args:
-        compiled: the policies.
+        policies: those to begin with.
         source: tells when there are others.
         settings: where the broker is, and what is served where.
         routes: the receivers of alerts; None leaves delivery to another process.
@@ -90,7 +90,7 @@ def monitor_app(
         exporter.snapshot_written,
     )
     monitor = Monitor(
-        compiled,
+        policies,
         open_commands,
         lambda: open_reader(settings.bootstrap_servers),
         send,
@@ -99,7 +99,8 @@ def monitor_app(
         settings.bounds,
     )
     stack.push_async_callback(monitor.close)
-    changes = PolicyChanges(compiled.book, source, monitor, exporter, settings, tell)
+    stack.push_async_callback(source.close)
+    changes = PolicyChanges(policies.book, source, monitor, exporter, settings, tell)
     install(app, [EVENTS], monitor)
 
     @app.task
@@ -169,20 +170,22 @@ def take_place(folder: Path) -> tuple[str, IO[bytes]]:
 
 
 def run(
-    compiled: Compiled,
-    source: PolicyFile,
+    source: PolicySource,
     settings: Settings,
     routes: Routes | None,
     tell: Callable[[str], None],
 ) -> None:
-    """Wait for the broker, then run as a worker until a signal.
+    """Wait for the broker, and for policies, then run as a worker until a signal.
 
     Exits the process, with a status other than 0 on a crash.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)  # before the app is made: it remembers its loop
     loop.run_until_complete(wait_for_topics(settings.bootstrap_servers, tell))
-    app = monitor_app(compiled, source, settings, routes, tell)
+    draft = loop.run_until_complete(source.first(tell))
+    for problem in problems_of(draft, settings.events_kept_s):
+        tell(f"caution: {problem}")
+    app = monitor_app(compiled(draft), source, settings, routes, tell)
     worker = app.Worker(loglevel="WARNING", quiet=True, loop=loop)
     worker.spinner = None  # it writes control characters, on no terminal too
     # A batch makes many objects and no cycles: looking for some after every 700 takes a quarter

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from time import time
+from typing import Protocol
 
 from andon.errors import BrokerError, FileError
 from andon.policy import PolicyBook
@@ -15,7 +16,6 @@ from andon.yaml_lines import Draft
 from streams.exporter import Exporter
 from streams.monitor import Monitor
 from streams.policy_check import compiled, problems_of
-from streams.policy_file import PolicyFile
 from streams.policy_records import refused
 from streams.settings import Settings
 
@@ -25,13 +25,34 @@ TRY_AGAIN_S = 1.0
 log = logging.getLogger("andon.monitor")
 
 
+class PolicySource(Protocol):
+    """Where policies are from: a file, or the topic."""
+
+    name: str
+    check: str  # the command that says more
+
+    async def first(self, tell: Callable[[str], None]) -> Draft:
+        """Those to begin with."""
+
+    async def look(self, *, at_once: bool = False) -> Draft | None:
+        """A version that was not taken before; with `at_once` what there is now, in any case.
+
+        Raises:
+            PolicyError: such a version cannot be used; once for each.
+            BrokerError: the broker went away.
+        """
+
+    async def close(self) -> None:
+        """Let go of what is open."""
+
+
 class PolicyChanges:
     """Looks for new versions, at once on SIGHUP. The last good one stays in force."""
 
     def __init__(
         self,
         book: PolicyBook,
-        source: PolicyFile,
+        source: PolicySource,
         monitor: Monitor,
         exporter: Exporter,
         settings: Settings,

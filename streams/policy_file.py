@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from andon.policy_file import draft_policies, read_policies
@@ -29,6 +30,10 @@ class PolicyFile:
         self._taken = self._seen = self._content()
         return self._draft(self._taken)
 
+    async def first(self, tell: Callable[[str], None]) -> Draft:
+        """The same; a file is there or it is not."""
+        return self.load()
+
     async def look(self, *, at_once: bool = False) -> Draft | None:
         """A version that was not taken before; with `at_once` what it says now, in any case.
 
@@ -41,6 +46,9 @@ class PolicyFile:
             return None
         self._taken = content
         return self._draft(content)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     def _content(self) -> bytes | None:
         try:

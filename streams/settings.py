@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     group: str = Field(default="andon-monitor", min_length=1)
     data_dir: Path = Path(".andon")
     policy: Path = Path("policy.yaml")
+    policies_from_topic: bool = False
 
     snapshot_every_s: float = Field(default=60.0, gt=0)
     workflows_max: int = Field(default=BOUNDS.workflows_max, ge=1)

@@ -17,6 +17,14 @@ def monitor(
     policy: Annotated[
         Path | None, typer.Option(help="Policy file.", show_default="ANDON_POLICY, policy.yaml")
     ] = None,
+    policies_from_topic: Annotated[
+        bool | None,
+        typer.Option(
+            "--policies-from-topic",
+            help="Go by what `andon policy push` lets the broker hold, not by a file.",
+            show_default="ANDON_POLICIES_FROM_TOPIC",
+        ),
+    ] = None,
     receivers: Annotated[
         Path | None,
         typer.Option(envvar="ANDON_RECEIVERS", help="Receivers file.", show_default="terminal"),
@@ -37,13 +45,16 @@ def monitor(
     2 for a file that cannot be used.
     """
     from streams.app import run
-    from streams.policy_check import compiled, problems_of
+    from streams.policy_changes import PolicySource
+    from streams.policy_check import compiled
     from streams.policy_file import PolicyFile
+    from streams.policy_topic import PolicyTopic
     from streams.routes import load_routes
     from streams.settings import load_settings
 
     given = {
         "policy": policy,
+        "policies_from_topic": policies_from_topic,
         "metrics_port": metrics_port,
         "bootstrap_servers": bootstrap_servers,
     }
@@ -51,18 +62,19 @@ def monitor(
         settings = load_settings(
             **{name: value for name, value in given.items() if value is not None}
         )
-        source = PolicyFile(settings.policy)
-        draft = source.load()
-        policies = compiled(draft)
+        source: PolicySource = PolicyTopic(settings.bootstrap_servers)
+        if not settings.policies_from_topic:
+            source = file = PolicyFile(settings.policy)
+            compiled(file.load())  # its mistakes are told also where there is no broker yet
+        elif policy is not None:
+            raise AndonError("--policy and --policies-from-topic: policies are from one place")
         routes = load_routes(receivers) if alerts else None
     except AndonError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    for problem in problems_of(draft, settings.events_kept_s):
-        typer.echo(f"andon monitor: caution: {problem}", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker has its own
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(policies, source, settings, routes, _tell)
+    run(source, settings, routes, _tell)
 
 
 def _tell(line: str) -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from andon.cli.options import Json, Servers, failure
+from andon.cli.policy_topic import File, diff, list_policies, mistakes, pull, push
 from andon.cli.progress import reading
-from andon.errors import AndonError, PolicyError, Problem
+from andon.errors import AndonError, FileError, PolicyError, Problem
 from andon.globs import matches
 from andon.log_files import read_blocks, size_of
 from andon.policy import Policy, PolicyBook
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from streams.seen import Seen
 
 app = typer.Typer(name="policy", help="Check, show and publish policies.", no_args_is_help=True)
-File = Annotated[Path, typer.Argument(help="Policy file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Servers = Annotated[
-    str | None, typer.Option(help="Broker address.", show_default="KAFKA_BOOTSTRAP_SERVERS")
-]
 
 
 @app.callback()
@@ -69,7 +66,7 @@ def check(
                 seen.add(values)
         _read_logs(log or [], seen)
     except AndonError as error:
-        raise _failure(error) from error
+        raise failure("policy", error, 2) from error
     try:
         draft = draft_policies(text, str(file))
     except PolicyError as error:
@@ -98,8 +95,8 @@ def show(
 
     try:
         book = load_policies(file)
-    except AndonError as error:
-        raise _failure(error) from error
+    except FileError as error:
+        raise mistakes(error, 2) from error
     event = {"workflow": workflow, "automation": automation, "capability": capability}
     policies = tuple(_watching(book, event))
     if not policies:
@@ -108,6 +105,12 @@ def show(
     book = PolicyBook(version=1, policies=policies)
     as_data = book.model_dump(mode="json", exclude_defaults=True)
     typer.echo(json.dumps(as_data, indent=2) if as_json else policies_text(book).rstrip())
+
+
+app.command()(push)
+app.command()(pull)
+app.command("list")(list_policies)
+app.command()(diff)
 
 
 def _watching(book: PolicyBook, event: dict[str, str | None]) -> Iterator[Policy]:
@@ -143,8 +146,3 @@ def _tell_problems(
     warnings = sum(problem.warning for problem in problems)
     parts = [f"{len(problems) - warnings} mistakes", f"{warnings} warnings"]
     typer.echo(f"{file}: {', '.join(parts)}; globs were held against {events:,} events")
-
-
-def _failure(error: AndonError) -> typer.Exit:
-    typer.echo(f"andon policy: {error}", err=True)
-    return typer.Exit(2)

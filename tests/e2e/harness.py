@@ -112,13 +112,16 @@ def policy_file(policies: list[dict[str, Any]]) -> str:
 
 
 class Monitor:
-    """`andon monitor` as a process; a context manager that leaves none behind."""
+    """`andon monitor` as a process; a context manager that leaves none behind.
+
+    `policies` stand in its own file; None: those that the broker holds.
+    """
 
     def __init__(
         self,
         address: str,
         folder: Path,
-        policies: list[dict[str, Any]],
+        policies: list[dict[str, Any]] | None,
         *options: str,
         group: str = "andon-monitor",
         name: str = "monitor",
@@ -128,9 +131,11 @@ class Monitor:
         self.group = group
         self.log = folder / f"{name}.log"
         self.policy = folder / "policy.yaml"
-        self.policy.write_text(policy_file(policies))
-        place = ["--policy", str(self.policy), "--metrics-port", "0"]
-        self._command = [ANDON, "monitor", *place, *options]
+        place = ["--policies-from-topic"]
+        if policies is not None:
+            self.policy.write_text(policy_file(policies))
+            place = ["--policy", str(self.policy)]
+        self._command = [ANDON, "monitor", *place, "--metrics-port", "0", *options]
         self._env = environment | {
             "KAFKA_BOOTSTRAP_SERVERS": address,
             "ANDON_DATA_DIR": str(folder),

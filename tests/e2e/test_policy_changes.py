@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from andon.breaker import State
 from andon.commands import EVERY_WORKFLOW, Audit
+from andon.topics import POLICIES
+from streams.broker import EmbeddedBroker
+from streams.settings import Settings
+from streams.topics import apply
 from tests.andon.streaming import until
-from tests.e2e.harness import Kafka, Monitor, Unique, policy_file
+from tests.e2e.harness import PATIENCE_S, Kafka, Monitor, Unique, andon, policy_file
 from tests.eventlog import line
 
 IN_FORCE = re.compile(r"policies (\w+) are in force")
@@ -37,6 +42,15 @@ def running(kafka: Kafka, tmp_path: Path, unique: Unique) -> Iterator[Monitor]:
         until(lambda: "watching" in monitor.said, "the monitor to watch")
         yield monitor
         assert monitor.stop() == 0, monitor.log.read_text()
+
+
+@pytest.fixture
+def own_kafka(own_broker: EmbeddedBroker) -> Iterator[Kafka]:
+    """A broker that holds no policies."""
+    apply(own_broker.bootstrap_servers, Settings())
+    kafka = Kafka(own_broker.bootstrap_servers)
+    yield kafka
+    kafka.close()
 
 
 def spend(kafka: Kafka, workflow: str, *amounts: float, at: float = 0) -> None:
@@ -147,3 +161,38 @@ def test_a_file_that_goes_and_comes_back_as_editors_write_it(
     workflow = unique("reload")
     spend(kafka, workflow, 50)
     assert paused(kafka, workflow) == (50, 50)
+
+
+def test_a_monitor_goes_by_what_was_pushed(own_kafka: Kafka, tmp_path: Path) -> None:
+    file = tmp_path / "pushed.yaml"
+
+    def push(at_least: float) -> None:
+        file.write_text(policy_file(money(at_least)))
+        andon(own_kafka, "policy", "push", str(file))
+
+    with Monitor(own_kafka.address, tmp_path, None, "--no-alerts") as monitor:
+        says(monitor, "waiting: andon.policies:1: policies: holds no policies; run")
+        push(100)
+        says(monitor, "watching")
+        spend(own_kafka, "reload-1", 60, 39)
+        monitor.catch_up(own_kafka)
+        push(60)
+        says(monitor, "are in force")
+        spend(own_kafka, "reload-2", 60)
+        assert paused(own_kafka, "reload-2") == (60, 60)
+
+        with KafkaProducer(bootstrap_servers=own_kafka.address) as producer:
+            producer.send(POLICIES, b'{"name": "odd"}', b"odd").get(PATIENCE_S)
+        says(monitor, "odd: was not written by `andon policy push`")
+        assert monitor.metric("andon_policy_valid") == 0
+        spend(own_kafka, "reload-3", 60)
+        assert paused(own_kafka, "reload-3") == (60, 60)
+        andon(own_kafka, "policy", "push", str(file), "--prune")
+        says(monitor, "as before")
+        assert monitor.metric("andon_policy_valid") == 1
+        assert monitor.stop() == 0
+
+
+def test_policies_are_from_one_place(kafka: Kafka, tmp_path: Path) -> None:
+    both = ("--policies-from-topic", "--policy", str(tmp_path / "p.yaml"))
+    assert "policies are from one place" in andon(kafka, "monitor", *both, status=2)
