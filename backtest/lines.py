@@ -11,7 +11,7 @@ from typing import IO, Any
 from andon.errors import AndonError
 from andon.policy import PolicyBook
 from backtest.ledger import Ledger
-from backtest.logs import Log
+from backtest.logs import Log, tell_rejects
 from backtest.replay import replay
 
 
@@ -49,8 +49,7 @@ def run(
             ledger.add(taken)
             for detection in taken.effects.detections:
                 _write(target, detection.report())
-            for reject in log.rejects(taken):
-                print(reject, file=sys.stderr)
+            tell_rejects(log, taken)
         if latch:
             for workflow in ledger.workflows():
                 _write(target, {"summary": "workflow", **workflow})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -57,3 +58,9 @@ class Log:
     def _place(self, record: int) -> str:
         start, name = next(entry for entry in reversed(self._starts) if entry[0] <= record)
         return f"{name}:{record - start + 1}"
+
+
+def tell_rejects(source: Source, taken: Taken) -> None:
+    """Say on standard error what of a batch is no event."""
+    for reject in source.rejects(taken):
+        print(reject, file=sys.stderr)

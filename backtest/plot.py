@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from andon.alert_text import RATE_NAMES, clean
 from andon.policy import SHARES, Policy, Rule, format_duration
 from backtest.readings import Readings
-from backtest.tables import amount, bound_text, money
+from backtest.tables import amount, bound_text, counted, money
 from detectors.plan import MICRO
 
 Json = dict[str, Any]
@@ -166,11 +166,10 @@ def _title(report: Json, workflow: str) -> str:
     page = next((one for one in report["workflows"] if one["workflow"] == workflow), None)
     if page is None:
         return f"{clean(workflow)}: would not have been paused"
-    saved = f"{page['saved']['actions']:,} actions"
+    saved = counted(page["saved"]["actions"], "action")
     if page["saved"]["value"]:
         saved += f" and {money(page['saved']['value'])}"
-    count = "1 pause" if page["pauses"] == 1 else f"{page['pauses']:,} pauses"
-    return f"{clean(workflow)}: {count} would have saved {saved}"
+    return f"{clean(workflow)}: {counted(page['pauses'], 'pause')} would have saved {saved}"
 
 
 def _subtitle(panel: Panel) -> str:

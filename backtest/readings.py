@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from detectors.columns import Records
 from detectors.line import Line, Taken
 from detectors.plan import Compiled
+from detectors.profiles import WATCHED
 from detectors.state import NONE
 
 ROWS_MAX = 1 << 20
@@ -61,6 +62,9 @@ class Readings:
         self._wanted = wanted
         self._numbers: dict[str, int] = {}
         self.workflows: list[str] = []
+        """Their names; with the times of their first and last events, by number:"""
+        self.first_us = np.zeros(0, np.int64)
+        self.last_us = np.zeros(0, np.int64)
         self._rows = np.zeros(0, ROW)
         self._new: list[NDArray[np.void]] = []
         self.block_us = block_us
@@ -71,7 +75,7 @@ class Readings:
         told = taken.readings
         rules = self.compiled.plan.rules[told["rule"]]
         told = told[~rules["divided"] | (told["events"] >= rules["least"])]
-        numbers = np.array([self._number(event.workflow) for event in taken.columns.events] or [0])
+        numbers = self._numbered(taken)
         rows = np.zeros(told.size, ROW)
         rows["rule"], rows["workflow"] = told["rule"], numbers[told["event"]]
         rows["block"] = taken.columns.batch["time"][told["event"]] // self.block_us
@@ -82,6 +86,19 @@ class Readings:
         if sum(map(len, self._new)) > ROWS_MAX // 4:
             self._fold()
         return taken
+
+    def _numbered(self, taken: Taken) -> NDArray[np.int64]:
+        """The workflow of each event, by number; how long each has lived is kept."""
+        names = [event.workflow for event in taken.columns.events]
+        numbers = np.fromiter(map(self._number, names), np.int64, len(names))
+        new = len(self.workflows) - self.first_us.size
+        self.first_us = np.append(self.first_us, np.full(new, np.iinfo(np.int64).max))
+        self.last_us = np.append(self.last_us, np.full(new, np.iinfo(np.int64).min))
+        lives = (numbers != NONE) & (taken.columns.kind == WATCHED)
+        times = taken.columns.batch["time"][lives]
+        np.minimum.at(self.first_us, numbers[lives], times)
+        np.maximum.at(self.last_us, numbers[lives], times)
+        return numbers
 
     def rows(self, block_us: int | None = None) -> NDArray[np.void]:
         """All of them, in order; in stretches of at least so many microseconds."""

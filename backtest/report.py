@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from andon.alert_text import clean
-from backtest.tables import Row, Table, money, spell
+from backtest.tables import Row, Table, counted, minute, money, spell
 
 ROWS_SHOWN = 40
 """Pauses that the table holds; the JSON object has all."""
@@ -39,8 +39,8 @@ def verdict(report: Json) -> str:
     total, saved = report["total"], report["total"]["saved"]
     if report["from"] is None:
         return "The log holds no event."
-    span = f"from {_minute(report['from'])} to {_minute(report['to'])}"
-    watched = f"{total['workflows']:,} watched {_plural(total['workflows'], 'workflow')}"
+    span = f"from {minute(report['from'])} to {minute(report['to'])}"
+    watched = counted(total["workflows"], "watched workflow")
     if not total["pauses"]:
         return f"None of {watched} would have been paused {span}."
     times = "once" if total["pauses"] == 1 else f"{total['pauses']:,} times in all"
@@ -63,7 +63,7 @@ def verdict(report: Json) -> str:
 
 def _pause_row(pause: Json) -> Row:
     return (
-        _minute(pause["tripped"]),
+        minute(pause["tripped"]),
         clean(pause["workflow"]),
         f"{clean(pause['policy'])} ({pause['mode']})",
         clean(f"{pause['rule']}: {pause['reason']}"),
@@ -83,11 +83,3 @@ def _workflow_row(page: Json) -> Row:
         money(page["executed"]["value"]),
         money(page["saved"]["value"]),
     )
-
-
-def _minute(ts: str) -> str:
-    return ts[:16].replace("T", " ")
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"

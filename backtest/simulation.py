@@ -5,7 +5,6 @@ The life of each breaker is simulated as if every policy were enforced, those in
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from andon.alert_text import finding
@@ -13,10 +12,10 @@ from andon.events import format_ts
 from andon.policy import PolicyBook
 from backtest.accounts import total
 from backtest.ledger import Ledger, Page, Pause
-from backtest.logs import Source
 from backtest.readings import Readings
 from backtest.replay import enforced
-from detectors.line import Line
+from detectors.columns import Records
+from detectors.line import Line, Taken
 from detectors.plan import compile_book
 
 Json = dict[str, Any]
@@ -46,15 +45,13 @@ class Simulation:
         self._enforced = Line(compile_book(enforced(book, resume_after_s)), "blocked")
         self._readings = readings
 
-    def run(self, source: Source) -> None:
-        """Live through the log; records that are no events are told on standard error."""
-        for records in source.batches():
-            taken = self._enforced.take(records)
-            self.ledger.add(taken)
-            for reject in source.rejects(taken):
-                print(reject, file=sys.stderr)
-            if self._readings is not None:
-                self._readings.take(records)
+    def take(self, records: Records) -> Taken:
+        """Live through the next records of the log."""
+        taken = self._enforced.take(records)
+        self.ledger.add(taken)
+        if self._readings is not None:
+            self._readings.take(records)
+        return taken
 
     def report(self) -> Json:
         """All of it as one object; money by currency, times in seconds."""

@@ -55,3 +55,13 @@ def amount(rule: Rule, observed: float) -> str:
 def bound_text(rule: Rule) -> str:
     """`above 5%`, `at least 5,000 USD`."""
     return f"{'at least' if rule.above is None else 'above'} {amount(rule, rule.bound)}"
+
+
+def minute(ts: str) -> str:
+    """A time of the contract as tables show it: `2026-01-31 08:00`."""
+    return ts[:16].replace("T", " ")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 pause`, `2,000 pauses`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

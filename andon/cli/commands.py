@@ -13,6 +13,7 @@ from andon.cli.monitor import monitor
 from andon.cli.report import report
 from andon.cli.score import score
 from andon.cli.status import status
+from andon.cli.tune import tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A circuit breaker for AI automations, built on an event stream.",
 )
-for command in (demo, broker, monitor, status, trip, reset, mode, backtest, report, score):
+for command in (
+    *(demo, broker, monitor, status, trip, reset, mode),
+    *(backtest, report, tune, score),
+):
     app.command()(command)
 for group in (approvals.app, alerts.app, events.app, policy.app, topics.app, schemas.app):
     app.add_typer(group)

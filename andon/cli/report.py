@@ -45,7 +45,7 @@ def report(
     """
     try:
         from andon.policy_file import load_policies
-        from backtest.logs import Log
+        from backtest.logs import Log, tell_rejects
         from backtest.picture import Picture
         from backtest.report import tables, verdict
         from backtest.simulation import Simulation
@@ -58,7 +58,9 @@ def report(
             readings=picture.readings if picture else None,
         )
         with reading("Report", size_of(files)) as told:
-            simulation.run(Log(files, told))
+            log = Log(files, told)
+            for records in log.batches():
+                tell_rejects(log, simulation.take(records))
         found = simulation.report()
         if picture:
             typer.echo(picture.write(found), err=True)

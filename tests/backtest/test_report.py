@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from backtest.readings import Readings
 from backtest.replay import batches, enforced
 from backtest.report import tables, verdict
 from backtest.simulation import Simulation
-from detectors.columns import Records
-from detectors.line import Taken
 from detectors.plan import MICRO, compile_book
 from tests.detectors.logs import Log, books, logs
 from tests.eventlog import book, line
@@ -35,22 +32,10 @@ MONEY = {"name": "money", "rate": "value", "over": "60s", "at_least": 100, "curr
 BURST = {"name": "burst", "rate": "volume", "over": "60s", "at_least": 3}
 
 
-class Lines:
-    """A log that is at hand."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    def batches(self) -> Iterator[Records]:
-        return batches(self._log, 7)
-
-    def rejects(self, taken: Taken) -> Iterator[str]:
-        return (str(rejected.error) for rejected in taken.effects.rejected)
-
-
 def simulated(policies: PolicyBook, log: Log, resume_after_s: int | None = None) -> dict[str, Any]:
     simulation = Simulation(policies, resume_after_s=resume_after_s)
-    simulation.run(Lines(log))
+    for records in batches(log, 7):
+        simulation.take(records)
     return simulation.report()
 
 
@@ -126,7 +111,8 @@ def test_a_picture_shows_rates_bounds_trips_and_pauses() -> None:
     policies = book(MONEY, BURST)
     readings = Readings(compile_book(policies), MICRO)
     simulation = Simulation(policies, resume_after_s=120, readings=readings)
-    simulation.run(Lines(log))
+    for records in batches(log, 7):
+        simulation.take(records)
     report = simulation.report()
     money, burst = draw(readings, report, "refunds").axes
     assert [panel.get_title(loc="left").split(":")[0] for panel in (money, burst)] == [

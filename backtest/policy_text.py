@@ -1,0 +1,98 @@
+"""A policy book as a file that people read: a line a rule, and above it where its bound is from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from textwrap import wrap
+from typing import Any
+
+import yaml
+
+from andon.alert_text import clean
+from andon.policy import SHARES, Policy, PolicyBook, Rule
+
+_WIDTH = 1 << 20  # never folded
+_COMMENT = 96
+
+
+def policy_text(
+    book: PolicyBook, head: Sequence[str], notes: Callable[[Policy, Rule], Sequence[str]]
+) -> str:
+    """YAML that `andon.policy_file` reads; `head` and `notes` become comments."""
+    return "\n".join([*_comments(head, ""), *_lines(book, notes), ""])
+
+
+def _lines(book: PolicyBook, notes: Callable[[Policy, Rule], Sequence[str]]) -> Iterator[str]:
+    yield "version: 1"
+    yield "policies:"
+    for policy in book.policies:
+        fields = json.loads(policy.to_json())
+        fields.pop("rules", None)
+        yield f"  - name: {_flow(fields.pop('name'))}"
+        for name, value in fields.items():
+            if name in ("match", "mode"):
+                yield f"    {name}: {_flow(value)}"
+        yield "    rules:" if policy.rules else "    rules: []"
+        for rule in policy.rules:
+            yield from _comments(notes(policy, rule), "      ")
+            yield f"      - {_flow(_rule(rule))}"
+        for name, value in fields.items():
+            if name not in ("match", "mode"):
+                yield f"    {name}: {_flow(value)}"
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    fields = json.loads(rule.model_dump_json(exclude_defaults=True))
+    for name in ("above", "at_least"):
+        if isinstance(bound := fields.get(name), float):
+            fields[name] = _bound(rule, bound)
+    return dict(fields)
+
+
+def _bound(rule: Rule, bound: float) -> float | int | str:
+    percent = f"{bound * 100:.10g}"
+    if rule.rate in SHARES and float(percent) / 100 == bound:
+        return f"{percent}%"
+    return int(bound) if bound.is_integer() else bound
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what is no plain word in double quotes, on one line."""
+
+
+def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = re.fullmatch(r"[\w.*/@%-][\w.*/@% -]*", text, re.ASCII)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _word)
+
+
+def _flow(value: Any) -> str:
+    text = yaml.dump(
+        *(_single(value), None, _Dumper),
+        default_flow_style=True,
+        sort_keys=False,
+        width=_WIDTH,
+        allow_unicode=True,
+    )
+    return str(text).removesuffix("\n").removesuffix("\n...")
+
+
+def _single(value: Any) -> Any:
+    """Lists of one glob as people write them."""
+    if isinstance(value, dict):
+        return {name: _single(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return value[0] if len(value) == 1 and isinstance(value[0], str) else [*map(_single, value)]
+    return value
+
+
+def _comments(paragraphs: Sequence[str], indent: str) -> Iterator[str]:
+    for paragraph in paragraphs:
+        hanging = "  " if paragraph.startswith("- ") else ""
+        width = _COMMENT - len(indent)
+        for line in wrap(clean(paragraph), width, subsequent_indent=hanging) or [""]:
+            yield f"{indent}# {line}".rstrip()
