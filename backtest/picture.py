@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from andon.alert_text import clean
 from andon.errors import AndonError
 from andon.globs import matches
 from andon.policy import PolicyBook
@@ -50,12 +51,12 @@ class Picture:
         Raises:
             PictureError: the file cannot be written.
         """
-        shown = self._shown(report)
+        measured = self._measured(report)
+        shown = measured[: 1 if self._path.suffix == ".png" else WORKFLOWS_MAX]
         if not shown:
             return f"{self._path} is not written: no rule has measured anything"
         try:
             if self._path.suffix == ".png":
-                shown = shown[:1]
                 self._write_png(report, shown[0])
             else:
                 from backtest.page import page
@@ -63,9 +64,11 @@ class Picture:
                 self._path.write_text(page(self.readings, report, shown), encoding="utf-8")
         except OSError as error:
             raise PictureError(f"{self._path}: cannot be written: {error}") from None
-        return f"{self._path} shows {', '.join(shown)}{self._rest(len(shown))}"
+        rest = len(measured) - len(shown)
+        more = f" and not {rest:,} more: choose with --workflow" if rest else ""
+        return clean(f"{self._path} shows {', '.join(shown)}{more}")
 
-    def _shown(self, report: Json) -> list[str]:
+    def _measured(self, report: Json) -> list[str]:
         """First what would have been paused, by what that would have saved; then the busiest."""
         readings = self.readings
         saved = {page["workflow"]: page["saved"]["actions"] for page in report["workflows"]}
@@ -74,11 +77,7 @@ class Picture:
         busy = dict(zip(readings.workflows, counts.tolist(), strict=True))
         measured = [name for name, count in busy.items() if count]
         measured.sort(key=lambda name: (-saved.get(name, -1), -busy[name], name))
-        return measured[:WORKFLOWS_MAX]
-
-    def _rest(self, shown: int) -> str:
-        rest = len(self.readings.workflows) - shown
-        return f" and not {rest:,} more: choose with --workflow" if rest else ""
+        return measured
 
     def _write_png(self, report: Json, workflow: str) -> None:
         from backtest.plot import draw, style

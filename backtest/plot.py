@@ -111,15 +111,30 @@ def _draw_rate(axes: Axes, panel: Panel, block_us: int) -> None:
     broken = np.flatnonzero(gaps_us > max(rule.over * MICRO, 3 * block_us))
     times = np.insert(times, broken + 1, times[broken])
     rates = np.insert(rows["highest"], broken + 1, np.nan)
+    bounds = np.insert(rows["bound"], broken + 1, np.nan)
     axes.plot(times, rates, color=RATE, linewidth=1.3, zorder=3)
     alone = _alone(rates)
     axes.plot(times[alone], rates[alone], ".", color=RATE, markersize=3, zorder=3)
-    top = max(float(rows["highest"].max()), rule.bound) or 1.0
-    axes.axhline(rule.bound, color=BOUND, linestyle=(0, (5, 2)), linewidth=1.4, zorder=2)
+    dashes: dict[str, Any] = {
+        "color": BOUND,
+        "linestyle": (0, (5, 2)),
+        "linewidth": 1.4,
+        "zorder": 2,
+    }
+    if rule.usual:
+        axes.plot(times, bounds, drawstyle="steps-mid", **dashes)
+    else:
+        axes.axhline(rule.bound, **dashes)
+    top = max(float(rows["highest"].max()), float(rows["bound"].max())) or 1.0
     axes.text(
-        1.005, rule.bound, bound_text(rule), transform=axes.get_yaxis_transform(),
-        va="center", color=BOUND, fontsize=8,
-    )  # fmt: skip
+        1.005,
+        float(rows["bound"][-1]),
+        bound_text(rule),
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=BOUND,
+        fontsize=8,
+    )
     axes.set_ylim(0, top * 1.25)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=rule.rate not in SHARES))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(rule, value)))

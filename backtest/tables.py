@@ -53,8 +53,9 @@ def amount(rule: Rule, observed: float) -> str:
 
 
 def bound_text(rule: Rule) -> str:
-    """`above 5%`, `at least 5,000 USD`."""
-    return f"{'at least' if rule.above is None else 'above'} {amount(rule, rule.bound)}"
+    """`above 5%`, `at least 5,000 USD`, `above 4x usual`."""
+    bound = f"{rule.usual.factor:g}x usual" if rule.usual else amount(rule, rule.bound)
+    return f"{'at least' if rule.above is None else 'above'} {bound}"
 
 
 def minute(ts: str) -> str:
