@@ -31,6 +31,7 @@ _HEADS: dict[AlertKind, str] = {
     "shadowed": "{} in shadow mode",
     "disabled": "{} not watched any more",
     "would_pause": "{} would be paused (shadow)",
+    "not_obeyed": "{} does not obey its pause",
     "policy_refused": "Policies not changed",
     "test": "Test alert for {}",
 }
@@ -41,6 +42,7 @@ _MEANS: dict[AlertKind, str] = {
     "shadowed": "detections are told and pause nothing, until a person enforces again",
     "disabled": "nothing is detected and nothing pauses it, until a person enforces again",
     "would_pause": "nothing was stopped: its policy runs in shadow mode",
+    "not_obeyed": "stop it yourself: what acts there has no guard, or its guard does not answer",
     "policy_refused": "a new version cannot be used; the one before it stays in force",
     "test": "nothing was stopped: this only shows that the receiver works",
 }
@@ -106,7 +108,7 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
     yield "Usual", _usual(reason)
     yield "Group", _group(reason)
     yield "Window", _window(reason)
-    yield "Money", _sums(reason.value)
+    yield "Money", _sums(reason)
     yield "Rule", _rule(reason)
     yield "Why", reason.text if reason.text not in alert.title else None
     yield "Evidence", _evidence(reason.event_ids)
@@ -172,9 +174,16 @@ def _amount(reason: Reason, amount: float) -> str:
     return _exact(amount, 0)
 
 
-def _sums(value: Money) -> str:
-    sums = (_money(_number(amount, 2), currency) for currency, amount in sorted(value.items()))
-    return f"{text} moved in the window" if (text := " and ".join(sums)) else ""
+def sums(value: Money) -> str:
+    """`$30 USD and 12.50 EUR`; nothing where no money moved."""
+    return " and ".join(
+        _money(_number(amount, 2), currency) for currency, amount in sorted(value.items())
+    )
+
+
+def _sums(reason: Reason) -> str:
+    when = "after the pause" if reason.window_s is None else "in the window"
+    return f"{text} moved {when}" if (text := sums(reason.value)) else ""
 
 
 def _rule(reason: Reason) -> str | None:

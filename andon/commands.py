@@ -116,7 +116,9 @@ AuditKind = Literal[
     "ack",
     "leak",
     "coarse",
+    "not-obeyed",
     "delivery",
+    "actuated",
     "policy-changed",
     "policy-refused",
     "approval",
@@ -144,7 +146,15 @@ class Audit(Record):
 
 
 AlertKind = Literal[
-    "paused", "on_trial", "resumed", "shadowed", "disabled", "would_pause", "policy_refused", "test"
+    "paused",
+    "on_trial",
+    "resumed",
+    "shadowed",
+    "disabled",
+    "would_pause",
+    "not_obeyed",
+    "policy_refused",
+    "test",
 ]
 
 

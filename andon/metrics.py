@@ -77,6 +77,20 @@ MONITOR: tuple[Metric, ...] = (
     Metric("andon_commands_total", "counter", "Commands written, by state.", ("state",)),
     Metric("andon_acks_total", "counter", "Acknowledgements by guards.", ("workflow",)),
     Metric(
+        "andon_time_to_pause_seconds",
+        "histogram",
+        "From the command to pause in the log to the ack of the last guard that lives.",
+        (),
+        (*_LATENCY_S, 10.0, 30.0),
+    ),
+    Metric("andon_guards_live", "gauge", "Guards that send heartbeats.", ("workflow",)),
+    Metric(
+        "andon_acks_missing",
+        "gauge",
+        "Live guards that have not answered the pause of their workflow.",
+        ("workflow",),
+    ),
+    Metric(
         "andon_leaked_actions_total",
         "counter",
         "Successful actions that took effect after their workflow was paused.",

@@ -20,7 +20,7 @@ from andon.convert import Convert
 from andon.events import Capability
 from andon.globs import CapabilityGlobs, Globs, matches
 from andon.limit import Limit, Scope
-from andon.quantities import DURATION_SCHEMA, format_duration, parse_duration
+from andon.quantities import DURATION_SCHEMA, Duration, format_duration, parse_duration
 from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Limit",
     "Match",
     "Mode",
+    "Obey",
     "Policy",
     "PolicyBook",
     "Rate",
@@ -90,6 +91,14 @@ class Recover(PolicyModel):
     then: Literal["closed"] = "closed"
 
 
+class Obey(PolicyModel):
+    """When a pause counts as not obeyed, and the second lever is pulled."""
+
+    within: Duration = Field(
+        10, description="the grace time: by then guards answer and actions have ceased"
+    )
+
+
 class Alerting(PolicyModel):
     """Who is told, how loudly, and what they should read."""
 
@@ -134,6 +143,7 @@ class Policy(PolicyModel):
     limits: Annotated[tuple[Limit, ...], Field(strict=False)] = ()
     scope: Scope = Scope()
     recover: Recover = Recover()
+    obey: Obey = Obey()
     alert: Alerting = Alerting()
 
     @property

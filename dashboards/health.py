@@ -134,6 +134,28 @@ def guards() -> list[Any]:
             Query(f"count({connected}) - sum({connected})", "not connected"),
         ),
         lines(
+            "Time to pause",
+            "From the command in the log to the ack of the last guard that lives.",
+            "s",
+            *(
+                Query(quantile(q, "andon_time_to_pause_seconds"), f"p{q * 100:g}")
+                for q in (0.5, 0.99)
+            ),
+        ),
+        lines(
+            "Guards that live",
+            "Guards that send heartbeats, by workflow.",
+            "short",
+            Query(latest("andon_guards_live", "workflow"), "{{workflow}}"),
+        ),
+        lines(
+            "Acks missing",
+            "Live guards that have not answered the pause of their workflow.",
+            "short",
+            Query(latest("andon_acks_missing", "workflow"), "{{workflow}}"),
+            limit=1,
+        ),
+        lines(
             "Actions asked",
             "Actions that asked their guard; denied ones did not run.",
             "ops",

@@ -36,6 +36,10 @@ class Leak(NamedTuple):
     """An action that took effect although its workflow was paused."""
 
     workflow: str
+    generation: int
+    ts_us: int
+    event_id: str
+    automation: str
     value: float | None
     currency: str | None
 

@@ -203,7 +203,17 @@ def _leak(columns: Columns, index: int, standing: Standing, effects: Effects | N
     standing.leaked_actions += 1
     if effects is None:
         return
-    effects.leaks.append(Leak(event.workflow, event.value, event.currency))
+    effects.leaks.append(
+        Leak(
+            event.workflow,
+            standing.breaker.generation,
+            int(columns.batch["time"][index]),
+            event.event_id,
+            event.automation,
+            event.value,
+            event.currency,
+        )
+    )
     if _is_power_of_ten(standing.leaked_actions):
         text = f"{standing.leaked_actions} actions executed while paused"
         effects.audits.append(noted("leak", columns, index, text, events=standing.leaked_actions))

@@ -12,6 +12,7 @@ import socket
 import zlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +21,7 @@ import faust
 from prometheus_client import start_http_server
 
 from andon.errors import BrokerError
-from andon.topics import ACKS, COMMANDS, EVENTS, TOPICS
+from andon.topics import ACKS, ALERTS, COMMANDS, EVENTS, HEARTBEATS, TOPICS
 from detectors.plan import Compiled
 from streams.commands_log import CommandsLog, open_log
 from streams.dispatch import Dispatcher
@@ -76,7 +77,8 @@ def monitor_app(
     stack.callback(place.close)
 
     async def open_commands() -> CommandsLog:
-        return await stack.enter_async_context(open_log(settings.bootstrap_servers, COMMANDS, ACKS))
+        topics = (COMMANDS, ACKS, HEARTBEATS, ALERTS)
+        return await stack.enter_async_context(open_log(settings.bootstrap_servers, *topics))
 
     async def send(
         topic: str, key: bytes | None, value: bytes | None, headers: Headers | None
@@ -118,6 +120,7 @@ def monitor_app(
         while True:
             try:
                 await monitor.follow_people()
+                await monitor.look_after_pauses(datetime.now(UTC))
             except BrokerError as error:
                 log.warning("%s; trying again", error)
             await asyncio.sleep(FOLLOW_EVERY_S)
@@ -133,7 +136,8 @@ def monitor_app(
 
     @app.timer(SHOW_EVERY_S)
     async def show() -> None:
-        monitor.show({tp: app.consumer.highwater(tp) or 0 for tp in monitor.partitions})
+        ends = {tp: app.consumer.highwater(tp) or 0 for tp in monitor.partitions}
+        monitor.show(ends, datetime.now(UTC))
 
     if routes is not None:
 

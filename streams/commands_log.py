@@ -5,14 +5,17 @@ Reads whole topics from the beginning, without a consumer group, as every guard 
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from andon.commands import Ack, Alert, Command
-from andon.topics import ACKS, COMMANDS
+from andon.commands import Ack, Alert, Command, Heartbeat
+from andon.topics import ACKS, COMMANDS, HEARTBEATS
+from streams.closed_loop import FORGOTTEN, Fact
 from streams.topic_reader import TopicReader, open_topics
 
 R = TypeVar("R", bound=BaseModel)
@@ -39,6 +42,7 @@ class CommandsLog:
         self.alerts: dict[str, Alert] = {}
         self.unreadable: list[str] = []
         self._accepted: list[Command] = []
+        self._facts: list[Fact] = []
 
     async def refresh(self) -> list[Command]:
         """Read on; the commands accepted since, in order, each told to one caller.
@@ -50,6 +54,11 @@ class CommandsLog:
             self._apply(record)
         accepted, self._accepted = self._accepted, []  # kept over a call that failed
         return accepted
+
+    def take_facts(self) -> list[Fact]:
+        """What was read since the last call, for the closed loop."""
+        facts, self._facts = self._facts, []
+        return facts
 
     def _apply(self, record: Any) -> None:
         if record.value is None:  # taken out of a compacted topic: a new reader knows nothing of it
@@ -63,13 +72,23 @@ class CommandsLog:
                     self.commands[command.workflow] = command
                     self.history.setdefault(command.workflow, []).append(command)
                     self._accepted.append(command)
+                    self._note(command, record)
         elif record.topic == ACKS:
             if ack := self._parse(Ack, record):
                 acks = self.acks.setdefault(ack.workflow, {})
                 if ack.guard not in acks or ack.generation >= acks[ack.guard].generation:
                     acks[ack.guard] = ack
+                self._note(ack, record)
+        elif record.topic == HEARTBEATS:
+            if heartbeat := self._parse(Heartbeat, record):
+                self._note(heartbeat, record)
         elif alert := self._parse(Alert, record):
             self.alerts[alert.workflow] = alert
+            self._note(alert, record)
+
+    def _note(self, parsed: Command | Ack | Heartbeat | Alert, record: Any) -> None:
+        at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        self._facts.append(Fact(parsed, at, record.partition))
 
     def _generation(self, workflow: str) -> int:
         command = self.commands.get(workflow)
@@ -96,6 +115,8 @@ async def open_log(bootstrap_servers: str, *topics: str) -> AsyncIterator[Comman
         BrokerError: no broker within 5 s, or a topic is missing.
     """
     async with open_topics(bootstrap_servers, *(topics or (COMMANDS,))) as reader:
+        if HEARTBEATS in topics:  # of guards that went long ago nobody asks
+            await reader.begin_at(int((time.time() - FORGOTTEN.total_seconds()) * 1000), HEARTBEATS)
         log = CommandsLog(reader)
         await log.refresh()
         yield log

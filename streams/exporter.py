@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Iterator, Mapping
 from itertools import product
 from time import monotonic, time
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from detectors.line import Line, Taken
 from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE, UNWATCHED
 from detectors.usual import bounds_now
+from streams.closed_loop import Guards
 
 WORKFLOWS_MAX = 200
 """Workflows with labels of their own, first come first served; the others are `other`."""
@@ -86,12 +89,22 @@ class Exporter:
         """A snapshot of a line was written."""
         self.set("andon_snapshot_timestamp_seconds", time())
 
-    def show(self, lines: list[Line], lag: Mapping[int, int]) -> None:
+    def paused(self, seconds: float) -> None:
+        """A pause is obeyed by all guards."""
+        self._metrics["andon_time_to_pause_seconds"].observe(seconds)
+
+    def show(
+        self,
+        lines: list[Line],
+        lag: Mapping[int, int],
+        guards: Mapping[str, Guards] = MappingProxyType({}),
+    ) -> None:
         """Set the gauges: where workflows and rules stand, what is held, what waits.
 
         Args:
             lines: all lines of this worker.
             lag: records not yet read, by partition.
+            guards: how many each workflow has.
         """
         self.set("andon_heartbeat_timestamp_seconds", time())
         if monotonic() - self._gauges_at < GAUGES_EVERY_S:
@@ -113,6 +126,7 @@ class Exporter:
             self.set("andon_policy_info", 1, version=line.compiled.book.fingerprint)
             self._show_rules(line)
             self._show_breakers(line)
+        self._show_guards(guards)
         for name, values in before - self._shown:  # of partitions that another worker has now
             self._metrics[name].remove(*values)
             self._children.clear()
@@ -221,6 +235,15 @@ class Exporter:
             self.set("andon_breaker_state", _STATES[state], workflow=workflow)
             for counter in ("andon_leaked_actions_total", "andon_acks_total"):
                 self.add(counter, 0, workflow=workflow)
+
+    def _show_guards(self, guards: Mapping[str, Guards]) -> None:
+        live, missing = Counts[str](), Counts[str]()
+        for workflow, count in guards.items():
+            live[self._label(workflow)] += count.live
+            missing[self._label(workflow)] += count.missing
+        for label, number in live.items():
+            self.set("andon_guards_live", number, workflow=label)
+            self.set("andon_acks_missing", missing[label], workflow=label)
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:

@@ -14,6 +14,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
@@ -27,9 +28,11 @@ from detectors.forgetting import BOUNDS, Bounds
 from detectors.line import Taken
 from detectors.plan import Compiled
 from streams.batch import Batch
+from streams.closed_loop import ClosedLoop
 from streams.commands_log import CommandsLog
 from streams.exporter import Exporter
 from streams.log_reader import Read
+from streams.pauses import Pauses
 from streams.policy_records import begun
 from streams.seat import Seat, moves_of, records_of
 from streams.snapshots import Mark, Snapshots
@@ -69,6 +72,7 @@ class Monitor:
         self._send = send
         self._exporter = exporter
         self._seats: dict[TP, Seat] = {}
+        self._pauses = Pauses(ClosedLoop(datetime.now(UTC)), exporter, self.write)
         self._turn = asyncio.Lock()  # held while lines change places, or one is at work
 
     async def assigned(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
@@ -122,6 +126,8 @@ class Monitor:
             else:
                 taken = self._news(seat.line.take(records))
                 await self._carry_out(taken.effects, records)
+                for leak in taken.effects.leaks:
+                    self._pauses.loop.leak(leak)
                 self._exporter.took(taken, seat.line)
         seat.arrive(batch.last + 1)
         seat.last = Mark.of(batch.last, batch.timestamps[-1], batch.values[-1])
@@ -144,6 +150,11 @@ class Monitor:
             # Compaction keeps the newest record: it must be the one that holds.
             if self._commands.newest[workflow] != holds:
                 await (await self._send(COMMANDS, workflow.encode(), holds.to_json(), None))
+
+    async def look_after_pauses(self, now: datetime) -> None:
+        """See whether pauses hold, by what the log says of commands, guards and leaks."""
+        mine = {tp.partition for tp in self._seats}
+        await self._pauses.look(self._commands.take_facts(), now, mine, self._compiled.book)
 
     def adopt(self, compiled: Compiled) -> None:
         """Judge by other policies from the next `renew()` on."""
@@ -213,15 +224,16 @@ class Monitor:
         """What this worker has."""
         return list(self._seats)
 
-    def show(self, ends: Mapping[TP, int]) -> None:
+    def show(self, ends: Mapping[TP, int], now: datetime) -> None:
         """Set the gauges.
 
         Args:
             ends: the log end of each partition, as far as known.
+            now: the time, of the wall.
         """
         lines = [seat.line for seat in self._seats.values()]
         lag = {tp.partition: max(0, ends.get(tp, 0) - s.next) for tp, s in self._seats.items()}
-        self._exporter.show(lines, lag)
+        self._exporter.show(lines, lag, self._pauses.loop.guards(now))
 
     def _news(self, taken: Taken) -> Taken:
         """Without the commands that a worker before us has written."""

@@ -36,11 +36,11 @@ class TopicReader:
         except (KafkaError, TimeoutError) as error:
             raise BrokerError(f"the broker went away while reading: {error!r}") from None
 
-    async def begin_at(self, time_ms: int) -> None:
-        """Begin with the records stamped at this time or later, Unix milliseconds."""
-        found = await self._consumer.offsets_for_times(
-            dict.fromkeys(self._consumer.assignment(), time_ms)
-        )
+    async def begin_at(self, time_ms: int, topic: str | None = None) -> None:
+        """Begin with the records stamped at this time or later, Unix milliseconds; in all topics
+        or in one."""
+        partitions = [at for at in self._consumer.assignment() if topic in (None, at.topic)]
+        found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, time_ms))
         for partition, place in found.items():
             if place is None:
                 await self._consumer.seek_to_end(partition)

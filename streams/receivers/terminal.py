@@ -24,6 +24,7 @@ _COLOURS: dict[AlertKind, str] = {
     "shadowed": "yellow",
     "disabled": "yellow",
     "would_pause": "yellow",
+    "not_obeyed": "red",
     "policy_refused": "red",
     "test": "cyan",
 }

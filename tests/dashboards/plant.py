@@ -14,6 +14,7 @@ from andon.guard.exporter import export
 from detectors.columns import Records
 from detectors.line import Line
 from detectors.plan import compile_book
+from streams.closed_loop import Guards
 from streams.exporter import Exporter
 from tests.eventlog import START, book_of, line
 
@@ -54,7 +55,7 @@ class Plant:
 
     def show(self) -> None:
         """What the monitor does every second."""
-        self._exporter.show([self._line], {0: 3})
+        self._exporter.show([self._line], {0: 3}, {"refunds": Guards(live=2, missing=1)})
 
     def work(self) -> None:
         """A refund of USD 10, an error, a denial, an undone refund, and some that do not count."""
@@ -82,6 +83,7 @@ class Plant:
             workflow="refunds", generation=1, guard="g", automation="agent-1", applied_at=START
         )
         self._exporter.acked({"refunds": {"g": ack}})
+        self._exporter.paused(0.012)
         for result in ("retried", "delivered"):
             self._exporter.delivered("terminal", result)
 

@@ -57,9 +57,9 @@ def test_an_automation_is_stopped_put_on_trial_and_let_run(
     ]
     assert of(hook, workflow) == kafka.alerts(workflow)
     audits = until(
-        lambda: len(found := kafka.audits(workflow)) == 7 and found, "the audit of deliveries"
+        lambda: len(found := kafka.audits(workflow)) == 8 and found, "the audit of deliveries"
     )
-    assert [each.kind for each in audits if each.kind != "delivery"] == [
+    assert [each.kind for each in audits if each.kind not in ("delivery", "ack")] == [
         "detection",
         "transition",
         "transition",
@@ -67,6 +67,8 @@ def test_an_automation_is_stopped_put_on_trial_and_let_run(
     ]
     told = [each.reason.text for each in audits if each.kind == "delivery" and each.reason]
     assert all("delivered at attempt" in text for text in told)
+    (obeyed,) = [each.reason.text for each in audits if each.kind == "ack" and each.reason]
+    assert obeyed.startswith("the guard obeys 0.")
     assert status_of(kafka, workflow)["label"] == "Running"
 
 
