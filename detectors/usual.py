@@ -3,19 +3,19 @@
 The level of a clock hour is the most that the rule's window held in it: at an event that the rule
 counts, and, of what was in the window already, at its beginning. What is usual at an hour is
 
-- the hour of the week: over the last WEEKS levels of this hour of the week their median, and the
-  same of the hours before and after it, of the three the highest. The neighbours make an hour of
-  no matter that clocks are changed by, or that a job starts sooner or later. From WEEKS_LEAST
-  levels on, and not before WEEKS weeks of learning;
+- the hour of the week: of its last WEEKS levels the second highest, which all but one stayed
+  within; the same of the hours before and after it; and of the three the highest. The neighbours
+  make an hour of no matter that clocks are changed by, or that a job starts sooner or later. From
+  WEEKS_LEAST levels on, and not before WEEKS weeks of learning;
 - otherwise busy days: over the last DAYS days with events the highest level of each day, and of
-  those the upper decile by rank: what but a tenth of the days stayed within;
-- in the first week, and with no history at all, at least `Rule.unknown`.
+  those the upper decile by rank: what all but a tenth of the days stayed within;
+- while fewer than DAYS_LEAST days with events are known, at least `Rule.unknown`.
 
-The bound is `factor` times that, and never below the floor. Medians and deciles of past levels
-stand for the recursive level and season of Holt and Winters, as an incident must not move them; a
-level is cut at the bound of its hour before it is learned, as robust smoothing cuts what lies
-outside of the forecast (Gelper, Fried and Croux, "Robust forecasting with exponential and
-Holt-Winters smoothing", Journal of Forecasting 29, 2010).
+The bound is `factor` times that, and never below the floor. Ranks of past levels stand for the
+recursive level and season of Holt and Winters, as one incident must not move them; a level is cut
+at the bound of its hour before it is learned, as robust smoothing cuts what lies outside of the
+forecast (Gelper, Fried and Croux, "Robust forecasting with exponential and Holt-Winters
+smoothing", Journal of Forecasting 29, 2010).
 
 The hours of the week have to prove themselves: when a level that crossed no bound would have
 crossed the one by hour of the week, that is not asked again for DOUBT_WEEKS weeks.

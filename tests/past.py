@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from math import ceil, inf
-from statistics import median_high
 from typing import NamedTuple
 
 from andon.policy import Rule
@@ -108,7 +107,7 @@ class Past:
         near = [self._levels_at(hour + off) for off in (-1, 0, 1)]
         if len(near[1]) < 3:
             return None, len(near[1])
-        return max(kept(median_high(levels)) for levels in near if len(levels) > 2), len(near[1])
+        return max(kept(sorted(levels)[-2]) for levels in near if len(levels) > 2), len(near[1])
 
     def _levels_at(self, hour: float) -> list[float]:
         return self.levels.get(hour % WEEK, [])[-5:]

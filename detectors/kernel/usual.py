@@ -9,7 +9,7 @@ from detectors.kernel.hashing import find
 from detectors.state import DAYS, HISTORIES, LONG_AGO, NONE, WEEK_H, WEEKS
 
 WEEKS_LEAST = 3
-"""Levels of an hour of the week that make a median."""
+"""Levels of an hour of the week that are enough to go by."""
 DAYS_LEAST = 7
 """Days with events that make busy days."""
 DOUBT_WEEKS = 13
@@ -186,8 +186,8 @@ def by_hour(mine, hour):
         for near in range(hour - 1, hour + 2):
             known = levels_of(mine, near)
             if known >= WEEKS_LEAST:
-                median = ranked(mine.weeks, near % WEEK_H * WEEKS, known, (known + 1) // 2)
-                level = max(level, six_digits(median))
+                second = ranked(mine.weeks, near % WEEK_H * WEEKS, known, 2)
+                level = max(level, six_digits(second))
     return level, weeks
 
 
