@@ -105,7 +105,7 @@ MONITOR: tuple[Metric, ...] = (
     Metric(
         "andon_alerts_total",
         "counter",
-        "Deliveries to receivers, by result: delivered, retried, failed.",
+        "Deliveries to receivers and actuators, by result: delivered, retried, failed.",
         ("receiver", "result"),
     ),
     Metric("andon_workflows", "gauge", "Workflows that the windows hold."),

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from andon.commands import Alert, Audit, Position, Reason
 from andon.ids import derived_id
 from andon.topics import ALERTS, AUDIT
+from streams.actuators import pulls
 from streams.lane import Count, Lane, Outcome, Patience
 from streams.routes import Routes
 
@@ -108,7 +109,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         self._routes = routes
         self._lanes = {
             name: Lane(receiver, patience or Patience(), count)
-            for name, receiver in routes.receivers.items()
+            for name, receiver in routes.all.items()
         }
         self._partitions: dict[TopicPartition, Progress] = {}
         self._stopping = asyncio.Event()
@@ -172,7 +173,8 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
     async def _audit(self, delivery: asyncio.Task[Outcome], source: Position) -> None:
         outcome = await delivery
-        record = _audit_of(outcome, source)
+        moved = outcome.receiver in self._routes.levers.actuators
+        record = _actuation(outcome, source) if moved else _audit_of(outcome, source)
         try:
             await self._producer.send_and_wait(
                 AUDIT, record.to_json(), key=record.workflow.encode()
@@ -231,7 +233,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             await self._consumer.stop()
         if self._producer:
             await self._producer.stop()
-        for receiver in self._routes.receivers.values():
+        for receiver in self._routes.all.values():
             await receiver.close()
 
 
@@ -260,4 +262,17 @@ def _audit_of(outcome: Outcome, source: Position) -> Audit:
         generation=alert.generation,
         reason=Reason(text=f"alert {alert.alert_id} ({alert.kind}) {result} at {attempts}"),
         source=source,
+    )
+
+
+def _actuation(outcome: Outcome, source: Position) -> Audit:
+    alert, attempts = outcome.alert, outcome.attempts
+    lever = "lever pulled" if pulls(alert) else "lever let go"
+    result = f"failed: {outcome.failure}" if outcome.failure else f"at attempt {attempts}"
+    return _audit_of(outcome, source).model_copy(
+        update={
+            "kind": "actuated",
+            "actor": f"actuator:{outcome.receiver}",
+            "reason": Reason(text=f"{lever} for alert {alert.alert_id} {result}"),
+        }
     )

@@ -1,16 +1,22 @@
-"""The receivers file, and which receivers an alert goes to."""
+"""The receivers file, and which receivers and actuators an alert goes to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon import yaml_lines
 from andon.commands import Alert
 from andon.errors import ReceiversError
+from streams.actuators.airflow import AirflowSettings
+from streams.actuators.github import GithubSettings
+from streams.actuators.prefect import PrefectSettings
+from streams.actuators.webhook import HookSettings
+from streams.levers import ActuatorSettings, Levers
 from streams.receivers import Receiver
 from streams.receivers.terminal import Terminal, TerminalSettings
 from streams.receivers.webhook import WebhookSettings
@@ -42,21 +48,25 @@ class ReceiverSettings(BaseModel):
 
 
 class ReceiversFile(BaseModel):
-    """All receivers, and the names of those that hear what is addressed to nobody else."""
+    """All receivers, and the names of those that hear what is addressed to nobody else; and the
+    actuators, which are moved when a pause is not obeyed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     receivers: tuple[ReceiverSettings, ...]
     default: Annotated[tuple[str, ...], Field(min_length=1)]
+    actuators: tuple[ActuatorSettings, ...] = ()
 
     @model_validator(mode="after")
     def _names_fit(self) -> ReceiversFile:
         names = [receiver.name for receiver in self.receivers]
         if not names:
             raise ValueError("receivers: must hold at least one receiver")
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"receivers: two are named {name!r}; give each its own name")
+        both = names + [actuator.name for actuator in self.actuators]
+        for field_, kinds in (("receivers", names), ("actuators", both)):
+            for name in kinds:
+                if kinds.count(name) > 1:
+                    raise ValueError(f"{field_}: two are named {name!r}; give each its own name")
         for name in self.default:
             if name not in names:
                 raise ValueError(f"default: knows no receiver {name!r}; use of {', '.join(names)}")
@@ -65,20 +75,40 @@ class ReceiversFile(BaseModel):
 
 _FORMAT = yaml_lines.Format(
     ReceiversError,
-    yaml_lines.field_names(ReceiversFile, ReceiverSettings, TerminalSettings, WebhookSettings),
+    yaml_lines.field_names(
+        ReceiversFile,
+        ReceiverSettings,
+        TerminalSettings,
+        WebhookSettings,
+        ActuatorSettings,
+        HookSettings,
+        AirflowSettings,
+        PrefectSettings,
+        GithubSettings,
+    ),
     "`receivers:` and `default:`",
 )
 
 
-class Routes(NamedTuple):
-    """The receivers by name, and the default ones among them."""
+@dataclass(frozen=True)
+class Routes:
+    """The receivers by name, the default ones among them, and the levers."""
 
     receivers: Mapping[str, Receiver]
     default: tuple[str, ...]
+    levers: Levers = field(default_factory=Levers)
+
+    @property
+    def all(self) -> dict[str, Receiver]:
+        """Receivers and actuators by name."""
+        return {**self.receivers, **self.levers.actuators}
 
     def find(self, alert: Alert) -> tuple[Alert, list[Receiver]]:
-        """Who hears of it. A name that nobody has sends it to the default receivers too,
-        with a note that says so: a misspelt name must not keep an alert from people."""
+        """Who hears of it, and which levers it moves.
+
+        A name that nobody has sends it to the default receivers too, with a note that says so: a
+        misspelt name must not keep an alert from people.
+        """
         unknown = [name for name in alert.receivers if name not in self.receivers]
         names = [name for name in alert.receivers if name in self.receivers]
         if unknown or not names:
@@ -86,7 +116,8 @@ class Routes(NamedTuple):
         if unknown:
             note = f"no receiver is named {', '.join(map(repr, unknown))}: sent to the default"
             alert = alert.model_copy(update={"note": note})
-        return alert, [self.receivers[name] for name in dict.fromkeys(names)]
+        receivers = [self.receivers[name] for name in dict.fromkeys(names)]
+        return alert, [*receivers, *self.levers.find(alert)]
 
 
 def load_routes(path: str | Path | None) -> Routes:
@@ -100,4 +131,6 @@ def load_routes(path: str | Path | None) -> Routes:
     if path is None:
         return Routes({"terminal": Terminal("terminal")}, ("terminal",))
     file = yaml_lines.load(path, ReceiversFile, _FORMAT)
-    return Routes({entry.name: entry.make() for entry in file.receivers}, file.default)
+    receivers = {entry.name: entry.make() for entry in file.receivers}
+    levers = Levers([entry.make() for entry in file.actuators])
+    return Routes(receivers, file.default, levers)

@@ -5,15 +5,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import ipaddress
 import json
-import os
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -22,13 +17,22 @@ from standardwebhooks import Webhook as Signer
 
 from andon.commands import Alert
 from andon.events import format_ts
-from streams.receivers import Delivered, Delivery, Failed, Retry
+from streams.receivers import Delivery, Failed, Retry
+from streams.web import (
+    TIMEOUT_S,
+    Request,
+    check_safe,
+    client,
+    judge,
+    read_secret,
+    said_by,
+    send,
+    web_address,
+)
 
-TIMEOUT_S = 15.0
 BODY_MAX = 20_000
 _CLIPS = (1_000, 200, 50)
 _ENTRIES_MAX = 30
-_LATER = frozenset({408, 425, 429})
 
 
 class WebhookSettings(BaseModel):
@@ -45,28 +49,13 @@ class WebhookSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_a_web_address(cls, url: str) -> str:
-        try:
-            parts = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise ValueError(f"is no web address: {error}") from None
-        if parts.scheme not in ("https", "http") or not parts.host:
-            raise ValueError("must be an address such as https://example.com/hooks/andon")
-        if (address := _address(parts.host)) and address.is_link_local:
-            raise ValueError("must not point at a link-local address, where clouds keep secrets")
-        return url
+        return web_address(url)
 
     @model_validator(mode="after")
     def _is_safe(self) -> WebhookSettings:
         if (self.secret_env is None) == (self.secret_file is None):
             raise ValueError("secret_env: exactly one of `secret_env` and `secret_file` is needed")
-        url = httpx.URL(self.url)
-        if url.userinfo:
-            raise ValueError("url: must hold no password; the signature proves who sent it")
-        if url.scheme == "http" and not (self.allow_http or _is_loopback(url.host)):
-            raise ValueError(
-                "url: plain http lets others read and change alerts; use https, "
-                "or set `allow_http: true` inside a network that you trust"
-            )
+        check_safe(self.url, allow_http=self.allow_http)
         return self
 
     @model_validator(mode="after")
@@ -84,20 +73,27 @@ class WebhookSettings(BaseModel):
         Raises:
             ValueError: there is none, or one is no `whsec_…` secret. Names the field, no secret.
         """
-        field = "secret_file" if self.secret_env is None else "secret_env"
-        source = str(getattr(self, field))
-        try:
-            text = os.environ[source] if self.secret_env else Path(source).read_text("utf-8")
-        except KeyError:
-            raise ValueError(f"{field}: environment variable {source} is not set") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{field}: cannot be read: {error}") from None
-        secrets = text.split()
-        if not secrets or not all(map(_is_secret, secrets)):
+        secrets = read_secret("secret", self.secret_env, self.secret_file).split()
+        if not all(map(_is_secret, secrets)):
+            field = "secret_env" if self.secret_env else "secret_file"
             raise ValueError(
-                f"{field}: {source} must hold whsec_<base64 of 24 to 64 random bytes>, nothing else"
+                f"{field}: {self.secret_env or self.secret_file} must hold whsec_<base64 of "
+                "24 to 64 random bytes>, nothing else"
             )
         return secrets
+
+
+def signature(settings: WebhookSettings, message_id: str, body: bytes) -> dict[str, str]:
+    """The headers that prove who sent the body, and when."""
+    now = datetime.now(UTC)
+    signatures = (
+        Signer(secret).sign(message_id, now, body.decode()) for secret in settings.secrets()
+    )
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
 
 
 class Webhook:
@@ -108,75 +104,46 @@ class Webhook:
     def __init__(self, name: str, settings: WebhookSettings) -> None:
         self.name = name
         self._settings = settings
-        self._signers = [Signer(secret) for secret in settings.secrets()]
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            timeout=None,  # it would limit each read; `deliver` limits the whole
-            headers={"content-type": "application/json", "user-agent": "andon"},
-        )
+        self._client = client()
         self._gone: str | None = None
 
     async def deliver(self, alert: Alert) -> Delivery:
         if self._gone:
             return Failed(self._gone)
         body = payload(alert)
-        try:
-            async with (
-                asyncio.timeout(self._settings.timeout_s),
-                self._client.stream(
-                    "POST",
-                    self._settings.url,
-                    content=body,
-                    headers=self._signature(alert.alert_id, body),
-                ) as answer,
-            ):
-                return self._judge(answer)
-        except TimeoutError:
-            return Retry(f"no answer within {self._settings.timeout_s:g} s")
-        except httpx.HTTPError as error:
-            return Retry(f"{type(error).__name__}: {error}".removesuffix(": "))
+        headers = signature(self._settings, alert.alert_id, body)
+        request = Request("POST", self._settings.url, headers, body)
+        answer = await send(self._client, request, self._settings.timeout_s)
+        if isinstance(answer, Retry):
+            return answer
+        if answer.status_code == httpx.codes.GONE:
+            advice = "receiver disabled; remove it or give it a new url, then restart"
+            self._gone = f"{said_by(answer)}: {advice}"
+            return Failed(self._gone)
+        return judge(answer)
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    def _signature(self, alert_id: str, body: bytes) -> dict[str, str]:
-        now = datetime.now(UTC)
-        signatures = (signer.sign(alert_id, now, body.decode()) for signer in self._signers)
-        return {
-            "webhook-id": alert_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(signatures),
-        }
 
-    def _judge(self, answer: httpx.Response) -> Delivery:
-        status = answer.status_code
-        said = f"answered {status} {answer.reason_phrase}".strip()
-        if answer.is_success:
-            return Delivered()
-        if status == httpx.codes.GONE:
-            self._gone = f"{said}: receiver disabled; remove it or give it a new url, then restart"
-            return Failed(self._gone)
-        if status in _LATER or answer.is_server_error:
-            return Retry(said, _retry_after_s(answer.headers.get("retry-after")))
-        if answer.is_redirect:
-            return Failed(f"{said}: redirects are refused; set the url to its final address")
-        return Failed(said)
+def payload(alert: Alert, kind: str = "") -> bytes:
+    """The request body, below 20 kB; texts and lists are cut where it would be longer.
 
-
-def payload(alert: Alert) -> bytes:
-    """The request body, below 20 kB; texts and lists are cut where it would be longer."""
+    `kind` is its type, by default that of the alert.
+    """
+    kind = kind or f"andon.alert.{alert.kind}"
     data = alert.model_dump(mode="json", exclude_none=True)
-    body = _body(alert, data)
+    body = _body(kind, alert, data)
     for size in _CLIPS:
         if len(body) < BODY_MAX:
             break
-        body = _body(alert, _clipped(data, size))
+        body = _body(kind, alert, _clipped(data, size))
     return body
 
 
-def _body(alert: Alert, data: Any) -> bytes:
+def _body(kind: str, alert: Alert, data: Any) -> bytes:
     envelope = {
-        "type": f"andon.alert.{alert.kind}",
+        "type": kind,
         "timestamp": format_ts(alert.since),
         "data": data,
     }
@@ -193,37 +160,9 @@ def _clipped(data: Any, size: int) -> Any:
     return data
 
 
-def _retry_after_s(text: str | None) -> float | None:
-    """Seconds of a `Retry-After` header: a number, or a date."""
-    if text is None:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
 def _is_secret(text: str) -> bool:
     encoded = text.removeprefix("whsec_")
     try:
         return encoded != text and 24 <= len(base64.b64decode(encoded, validate=True)) <= 64
     except binascii.Error:
         return False
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return address.is_loopback if address else host == "localhost"
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that `host` is, None for a name."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

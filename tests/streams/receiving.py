@@ -25,6 +25,8 @@ class Taken(NamedTuple):
 
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
+    path: str = "/hook"
 
     @property
     def id(self) -> str:
@@ -93,15 +95,17 @@ class Hook:
     def _handler(hook) -> type[BaseHTTPRequestHandler]:  # noqa: N805  the inner self is another
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = hook._take(Taken(headers, body))
+                answer = hook._take(Taken(headers, body, self.command, self.path))
                 answer.before()
                 self.send_response(answer.status)
                 for name, value in answer.headers:
                     self.send_header(name, value)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            do_PUT = do_PATCH = do_POST  # noqa: N815
 
             def log_message(self, *_: object) -> None: ...
 
