@@ -1,4 +1,4 @@
-# The server: the monitor and the command line. Automations install the package `andon` instead.
+# The server: the monitor, the API and the command line. Automations install the package `andon` instead.
 FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -11,6 +11,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY andon andon
 COPY detectors detectors
 COPY streams streams
+COPY api api
 COPY backtest backtest
 COPY dashboards dashboards
 COPY policies policies
@@ -27,5 +28,5 @@ ENV NUMBA_CACHE_DIR=/var/cache/andon
 RUN python -m detectors
 
 VOLUME /var/lib/andon
-EXPOSE 9464
+EXPOSE 9464 8470
 ENTRYPOINT ["andon"]

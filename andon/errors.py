@@ -15,12 +15,16 @@ class AndonError(Exception):
 
 
 class EventError(AndonError):
-    """A record that is no valid event; names the field and what is wrong with it."""
+    """A record that is no valid event; names the field and what is wrong with it.
 
-    def __init__(self, field: str, reason: str) -> None:
+    `all` holds every mistake of the record, of which this is the first.
+    """
+
+    def __init__(self, field: str, reason: str, others: Sequence[EventError] = ()) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+        self.all = (self, *others)
 
 
 class Problem(NamedTuple):

@@ -178,17 +178,21 @@ def parse_event(
         append_ms: the broker's append time, Unix milliseconds, where there is one.
 
     Raises:
-        EventError: names the field (`record` stands for the record as a whole) and the reason.
+        EventError: names the field (`record` stands for the record as a whole) and the reason;
+            its `all` holds every mistake.
     """
     data, constants = _json_object(raw)
     if "specversion" in data:
         data = _cloudevent_data(data)
+    mistakes = []
     if "event_id" not in data:  # only the SDK may make one up
-        raise EventError("event_id", "is required")
+        mistakes.append(EventError("event_id", "is required"))
     try:
         event = Event.model_validate(data)
     except ValidationError as error:
-        raise _first_error(error) from None
+        mistakes += [_mistake(entry) for entry in error.errors(include_url=False)]
+    if mistakes:
+        raise EventError(mistakes[0].field, mistakes[0].reason, mistakes[1:])
     if constants:
         raise EventError("record", f"is not JSON: {constants[0]} is no number in it")
     if key is not None and key != event.workflow.encode():
@@ -232,16 +236,15 @@ def _cloudevent_data(envelope: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _first_error(error: ValidationError) -> EventError:
-    first = error.errors(include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
+def _mistake(entry: Any) -> EventError:
+    message = entry["msg"].removeprefix("Value error, ")
+    if not entry["loc"]:
         field, _, message = message.partition(": ")
         return EventError(field, message)
-    field = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
+    field = ".".join(map(str, entry["loc"]))
+    if entry["type"] == "missing":
         return EventError(field, "is required")
-    return EventError(field, f"{message[0].lower()}{message[1:]}, got {_shown(first['input'])}")
+    return EventError(field, f"{message[0].lower()}{message[1:]}, got {_shown(entry['input'])}")
 
 
 def _shown(value: object) -> str:

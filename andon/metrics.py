@@ -211,3 +211,26 @@ GUARD: tuple[Metric, ...] = (
         ("workflow",),
     ),
 )
+
+API: tuple[Metric, ...] = (
+    Metric(
+        "andon_api_requests_total",
+        "counter",
+        "Requests answered, by operation (`none`: there is none such) and status.",
+        ("operation", "status"),
+    ),
+    Metric(
+        "andon_api_request_seconds",
+        "histogram",
+        "From a request to the end of its answer.",
+        ("operation",),
+        _LATENCY_S,
+    ),
+    Metric(
+        "andon_api_events_total",
+        "counter",
+        "Events over HTTP, by fate: accepted, or rejected for a mistake of their own.",
+        ("fate",),
+    ),
+    Metric("andon_api_permits_total", "counter", "Permits: allowed, refused.", ("answer",)),
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +52,20 @@ def render(document: Json) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def stale(folder: Path) -> list[str]:
+def stale(folder: Path, documents: Mapping[str, Json]) -> list[str]:
     """Names of the documents in `folder` that are missing, or not what the models say now."""
     return [
         name
-        for name, document in documents().items()
+        for name, document in documents.items()
         if not (folder / name).is_file()
         or (folder / name).read_text(encoding="utf-8") != render(document)
     ]
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, documents: Mapping[str, Json]) -> None:
     """Write every document into `folder`, which is made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, document in documents().items():
+    for name, document in documents.items():
         (folder / name).write_text(render(document), encoding="utf-8")
 
 

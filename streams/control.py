@@ -45,32 +45,51 @@ _MODES: dict[Mode, Cause] = {
 }
 
 
-async def trip(bootstrap_servers: str, workflow: str, reason: str, user: str) -> Command:
+class GenerationError(TransitionError):
+    """The breaker has moved on since the caller looked; tells how it stands."""
+
+
+async def trip(
+    bootstrap_servers: str, workflow: str, reason: str, user: str, *, expected: int | None = None
+) -> Command:
     """Pause `workflow` by hand, also one that no command was ever written for.
+
+    `expected` is the generation that must still stand; None takes any.
 
     Returns the command that holds now.
 
     Raises:
         ValueError: a name or the reason is empty or too long; names the field.
         TransitionError: it is paused by hand already, or not watched.
+        GenerationError: its generation is not the expected one.
         BrokerError: no broker, or it failed halfway.
     """
-    return await _carry_out(bootstrap_servers, _Order(Cause.TRIP, workflow, reason, user))
+    return await _carry_out(
+        bootstrap_servers, _Order(Cause.TRIP, workflow, reason, user, expected=expected)
+    )
 
 
 async def reset(
-    bootstrap_servers: str, workflow: str, reason: str, user: str, permits: int | None = PERMITS
+    bootstrap_servers: str,
+    workflow: str,
+    reason: str,
+    user: str,
+    permits: int | None = PERMITS,
+    *,
+    expected: int | None = None,
 ) -> Command:
     """Let `workflow` run again: `permits` actions on trial, or freely where it is None.
+
+    `expected` as for `trip`.
 
     Returns the command that holds now.
 
     Raises:
-        ValueError, BrokerError: as for `trip`.
+        ValueError, GenerationError, BrokerError: as for `trip`.
         TransitionError: it runs already, is on trial already, or moved at this very moment.
     """
     cause = Cause.RELEASE if permits is None else Cause.RESET
-    order = _Order(cause, workflow, reason, user, permits)
+    order = _Order(cause, workflow, reason, user, permits, expected)
     return await _carry_out(bootstrap_servers, order)
 
 
@@ -94,6 +113,7 @@ class _Order(NamedTuple):
     reason: str
     user: str
     permits: int | None = None
+    expected: int | None = None
 
     def check(self) -> None:
         for field, longest in (("workflow", 200), ("reason", 1_000), ("user", 200)):
@@ -106,6 +126,8 @@ class _Order(NamedTuple):
     def command(self, last: Command | None) -> Command:
         """The next command of the workflow after `last`."""
         before = Breaker(last.state, last.generation) if last else Breaker()
+        if self.expected not in (None, before.generation):
+            raise GenerationError(_moved_on(self, last))
         if not before.can(self.cause):
             raise TransitionError(_refusal(self, last))
         after = before.step(self.cause, Authority.PERSON)
@@ -211,6 +233,11 @@ def _refusal(order: _Order, last: Command | None) -> str:
     verb = _VERBS.get(order.cause, "reset")
     hint = "; --now lets it run freely" if last.state is State.HALF_OPEN else ""
     return f"{order.workflow} cannot be {verb}: it is {_standing(last)}{hint}"
+
+
+def _moved_on(order: _Order, last: Command | None) -> str:
+    stands = f"generation {last.generation}, {_standing(last)}" if last else "generation 0, running"
+    return f"{order.workflow} is at {stands}; expected was generation {order.expected}"
 
 
 def _standing(command: Command) -> str:

@@ -10,12 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from andon.breaker import State
 from andon.commands import Ack
 from andon.events import Event
-from andon.metrics import MONITOR, Metric
+from andon.metrics import MONITOR
 from detectors.flags import AUTOMATION, DENIED, ERROR, SUCCESS
 from detectors.kernel.loop import COUNTED, DUPLICATE, LATE
 from detectors.line import Line, Taken
@@ -23,6 +23,7 @@ from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE, UNWATCHED
 from detectors.usual import bounds_now
 from streams.closed_loop import Guards
+from streams.families import made
 
 WORKFLOWS_MAX = 200
 """Workflows with labels of their own, first come first served; the others are `other`."""
@@ -40,7 +41,7 @@ class Exporter:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._metrics = {metric.name: _made(metric, self.registry) for metric in MONITOR}
+        self._metrics = {metric.name: made(metric, self.registry) for metric in MONITOR}
         self._labels: dict[str, int] = {OTHER: 0}
         self._acked: dict[tuple[str, str], int] = {}
         self._gauges_at = 0.0
@@ -244,12 +245,3 @@ class Exporter:
         for label, number in live.items():
             self.set("andon_guards_live", number, workflow=label)
             self.set("andon_acks_missing", missing[label], workflow=label)
-
-
-def _made(metric: Metric, registry: CollectorRegistry) -> Any:
-    if metric.kind == "histogram":
-        return Histogram(
-            metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry
-        )
-    made = Counter if metric.kind == "counter" else Gauge
-    return made(metric.name, metric.help, metric.labels, registry=registry)

@@ -59,10 +59,11 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError("\n".join(map(_complaint, error.errors()))) from error
+        raise SettingsError("\n".join(map(complaint, error.errors()))) from error
 
 
-def _complaint(error: Any) -> str:
+def complaint(error: Any, prefix: str = "ANDON_") -> str:
+    """What pydantic says of one setting, by its environment variable."""
     name = str(error["loc"][0]).upper()
-    variable = name if name.startswith(("KAFKA_", "ANDON_")) else f"ANDON_{name}"
+    variable = name if name.startswith(("KAFKA_", "ANDON_")) else f"{prefix}{name}"
     return f"{variable}: {error['msg']}, found {error['input']!r}"

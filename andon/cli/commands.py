@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from andon.cli import alerts, approvals, events, policy, schemas, topics
+from andon.cli import alerts, api, approvals, events, policy, schemas, topics
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
 from andon.cli.control import mode, reset, trip
@@ -26,5 +26,5 @@ for command in (
     *(backtest, report, tune, score),
 ):
     app.command()(command)
-for group in (approvals.app, alerts.app, events.app, policy.app, topics.app, schemas.app):
-    app.add_typer(group)
+for group in (api, approvals, alerts, events, policy, topics, schemas):
+    app.add_typer(group.app)

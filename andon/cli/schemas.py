@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from andon.schemas import documents, stale, write
 
-app = typer.Typer(name="schemas", help="Write the contract as JSON Schemas and AsyncAPI.")
+app = typer.Typer(name="schemas", help="Write the contract as JSON Schemas, AsyncAPI and OpenAPI.")
 
 
 @app.callback(invoke_without_command=True)
@@ -17,19 +17,30 @@ def schemas(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("schemas"),
     check: Annotated[bool, typer.Option("--check", help="Only compare; write nothing.")] = False,
 ) -> None:
-    """Write the contract as JSON Schemas and AsyncAPI.
+    """Write the contract as JSON Schemas, AsyncAPI and OpenAPI.
 
     Exit status: 0 written, or all as they should be; 1 some are stale; 2 cannot be written.
     """
+    contract = every_document()
     if not check:
         try:
-            write(out)
+            write(out, contract)
         except OSError as error:
             typer.echo(f"andon schemas: cannot write to {out}: {error.strerror}", err=True)
             raise typer.Exit(2) from error
-        typer.echo(f"{len(documents())} documents written to {out}")
+        typer.echo(f"{len(contract)} documents written to {out}")
         return
-    old = stale(out)
+    old = stale(out, contract)
     for name in old:
         typer.echo(f"{out / name}: stale; write it anew with `andon schemas --out {out}`")
     raise typer.Exit(1 if old else 0)
+
+
+def every_document() -> dict[str, Any]:
+    """Those of the records, and the API's own, by file name."""
+    from api.app import make_app
+    from api.settings import ApiSettings
+    from streams.settings import Settings
+
+    api = make_app(ApiSettings(host="127.0.0.1"), Settings())
+    return documents() | {"openapi.json": api.openapi()}

@@ -93,6 +93,10 @@ class Attempt:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._recorder.emit_async(self._leave(error))
 
+    def settle(self) -> None:
+        """Leave without an event, where somebody else tells it: its fields and outcome are set."""
+        self._leave(None)
+
     def _enter(self) -> bool:
         """Begin; True where something may stand in the way."""
         if self._outer is not None:

@@ -1,0 +1,175 @@
+"""The connection to the broker: writes records, follows the commands and what people are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+
+from andon.approvals import parse_approval
+from andon.approvals_log import ApprovalsLog, Request
+from andon.commands import Command
+from andon.errors import BrokerError
+from andon.guard.transport import Message, Record
+from andon.topics import APPROVALS, COMMANDS
+from api.hub import Hub
+from streams.commands_log import CommandsLog, open_log
+from streams.ready import wait_for_topics
+from streams.topic_reader import TopicReader, open_topics
+
+FOLLOW_EVERY_S = 0.05
+RETRY_S = 1.0
+BROKER_TIMEOUT_S = 10.0
+SILENCE_S = 5.0
+
+log = logging.getLogger("andon.api")
+
+
+class Link:
+    """Connects, and connects again; `run` goes on until it is cancelled."""
+
+    def __init__(self, bootstrap_servers: str, hub: Hub) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._hub = hub
+        self._producer: AIOKafkaProducer | None = None
+        self._failed = asyncio.Event()
+        self._commands: CommandsLog | None = None
+        self._approvals: TopicReader | None = None
+        self._requests = ApprovalsLog()
+
+    @property
+    def ready(self) -> bool:
+        """Whether records can be written and the commands are heard."""
+        return self._producer is not None and self._commands is not None
+
+    async def run(self) -> None:
+        """Keep both connections."""
+        await wait_for_topics(self._bootstrap_servers, log.warning)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._produce())
+            both.create_task(self._follow())
+
+    async def write(self, messages: Sequence[Message]) -> None:
+        """Write records; returns when all in-sync replicas have them.
+
+        Raises:
+            BrokerError: the broker has not taken all, in 10 s.
+        """
+        if (producer := self._producer) is None:
+            raise self._absent()
+        try:
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                sent = [await producer.send(m.topic, m.value, key=m.key) for m in messages]
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError) as error:
+            self._failed.set()
+            raise BrokerError(
+                f"the broker has not taken all ({error!r}): send the same again; "
+                "what it has already is known by its event_id"
+            ) from None
+
+    async def commands(self) -> dict[str, Command]:
+        """What each workflow obeys now, by the log's present end. Raises BrokerError."""
+        if self._commands is None:
+            raise self._absent()
+        await self._read_on(self._commands)
+        return self._commands.commands
+
+    async def requests(self) -> list[Request]:
+        """What people were asked, oldest first, by the log's present end. Raises BrokerError."""
+        if self._approvals is None:
+            raise self._absent()
+        await self._hear_people(self._approvals)
+        return list(self._requests.requests.values())
+
+    async def _produce(self) -> None:
+        while True:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap_servers, acks="all", enable_idempotence=True
+            )
+            try:
+                await producer.start()
+                self._failed.clear()
+                self._producer = producer
+                await self._failed.wait()
+            except (KafkaError, OSError) as error:
+                log.warning("cannot write: %r", error)
+                await asyncio.sleep(RETRY_S)
+            finally:
+                self._producer = None
+                await _stop(producer)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with AsyncExitStack() as stack:
+                    enter, servers = stack.enter_async_context, self._bootstrap_servers
+                    commands = await enter(open_log(servers))
+                    approvals = await enter(open_topics(servers, APPROVALS))
+                    self._requests = ApprovalsLog()
+                    self._hub.begin(
+                        [(COMMANDS, _told(command)) for command in commands.commands.values()]
+                        + [(APPROVALS, record) for record in await self._asked(approvals)]
+                    )
+                    self._commands, self._approvals = commands, approvals
+                    while True:
+                        await self._read_on(commands)
+                        await self._hear_people(approvals)
+                        await asyncio.sleep(FOLLOW_EVERY_S)
+            except BrokerError as error:
+                log.warning("commands are not heard: %s", error)
+            finally:
+                self._commands = self._approvals = None
+                self._hub.lose()
+            await asyncio.sleep(RETRY_S)
+
+    async def _read_on(self, commands: CommandsLog) -> None:
+        with _silence():
+            async with asyncio.timeout(SILENCE_S):
+                accepted = await commands.refresh()
+        commands.take_facts()  # of no use here, and kept until they are taken
+        for command in accepted:
+            self._hub.tell(COMMANDS, _told(command))
+
+    async def _hear_people(self, approvals: TopicReader) -> None:
+        with _silence():
+            async with asyncio.timeout(SILENCE_S):
+                for record in await self._asked(approvals):
+                    self._hub.tell(APPROVALS, record)
+
+    async def _asked(self, approvals: TopicReader) -> list[Record]:
+        """The next records of the approvals, once they are taken in."""
+        read = []
+        async for record in approvals.new_records():
+            read.append(Record(record.key, record.value, record.timestamp))
+            with suppress(ValidationError):  # guards count what cannot be read
+                self._requests.take(parse_approval(record.value or b""), record.timestamp)
+        return read
+
+    def _absent(self) -> BrokerError:
+        return BrokerError(f"no Kafka broker answers at {self._bootstrap_servers} now: try again")
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(RETRY_S):
+            await producer.stop()
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.warning("a connection was not closed well: %r", error)
+
+
+def _told(command: Command) -> Record:
+    return Record(command.workflow.encode(), command.to_json(), 0)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise BrokerError("the broker does not answer") from None
