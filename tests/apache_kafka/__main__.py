@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from tests.apache_kafka.broker import class_path, java
+from tests.apache_kafka.broker import first_start
 from tests.apache_kafka.jars import UnavailableError
 
 try:
-    java()
-    class_path()
+    first_start()
 except UnavailableError as error:
     print(error)
     sys.exit(1)

@@ -6,6 +6,7 @@ is a hash and an address; `make lock-kafka` writes it anew from pom.xml.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import urllib.request
@@ -26,6 +27,7 @@ class UnavailableError(Exception):
     """Apache Kafka cannot be run here; says why in one line."""
 
 
+@functools.cache
 def jars() -> list[Path]:
     """The jars, in `build/apache-kafka`; those that are missing there are fetched.
 

@@ -15,7 +15,7 @@ from andon.breaker import State
 from dashboards.queries import STATE_NUMBERS
 from tests.andon.streaming import until
 from tests.dashboards.expressions import expressions
-from tests.dashboards.prometheus import prometheus, tool
+from tests.dashboards.prometheus import SCRAPE_EVERY_S, prometheus, tool
 from tests.e2e.harness import Automation, Kafka, Monitor, Record, Unique, andon
 from tests.eventlog import line
 
@@ -165,7 +165,8 @@ def test_the_dashboard_shows_a_running_monitor_and_guard(
             for title, expr in expressions():
                 for name, value in values.items():
                     expr = expr.replace(name, value)
-                series = server.over(expr, start, time.time())
+                # A step after the last scrape as well: what that one saw counts.
+                series = server.over(expr, start, time.time() + SCRAPE_EVERY_S)
                 found = [float(value) for each in series for _, value in each["values"]]
                 if not any(map(math.isfinite, found)):
                     silent.append((title, expr))

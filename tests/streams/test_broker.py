@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,13 @@ broker = EmbeddedBroker(sys.argv[1]).start()
 print(broker.pid, broker.port, flush=True)
 time.sleep(600)
 """
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """The embedded broker, whatever other tests run over."""
+    with EmbeddedBroker(tmp_path / "broker") as embedded:
+        yield embedded
 
 
 def write(address: str, topic: str) -> None:
@@ -75,40 +82,40 @@ def ended(pid: int) -> bool:
     return False
 
 
-def test_records_groups_and_topics_survive_a_restart(own_broker: EmbeddedBroker) -> None:
-    write(own_broker.bootstrap_servers, "kept")
-    assert read(own_broker.bootstrap_servers, "kept", group="readers") == RECORDS
+def test_records_groups_and_topics_survive_a_restart(embedded: EmbeddedBroker) -> None:
+    write(embedded.bootstrap_servers, "kept")
+    assert read(embedded.bootstrap_servers, "kept", group="readers") == RECORDS
 
-    port = own_broker.port
-    own_broker.stop()
-    assert not own_broker.running
-    assert own_broker.start().port == port
+    port = embedded.port
+    embedded.stop()
+    assert not embedded.running
+    assert embedded.start().port == port
 
-    assert read(own_broker.bootstrap_servers, "kept") == RECORDS
-    again = KafkaConsumer(bootstrap_servers=own_broker.bootstrap_servers, group_id="readers")
+    assert read(embedded.bootstrap_servers, "kept") == RECORDS
+    again = KafkaConsumer(bootstrap_servers=embedded.bootstrap_servers, group_id="readers")
     committed = [again.committed(TopicPartition("kept", n)) for n in range(3)]
     again.close()
     assert sum(committed) == len(RECORDS)
 
 
-def test_a_crash_keeps_what_was_saved(own_broker: EmbeddedBroker) -> None:
-    write(own_broker.bootstrap_servers, "saved")
-    own_broker.stop()
-    own_broker.start()
-    own_broker.kill()
-    assert not own_broker.running
+def test_a_crash_keeps_what_was_saved(embedded: EmbeddedBroker) -> None:
+    write(embedded.bootstrap_servers, "saved")
+    embedded.stop()
+    embedded.start()
+    embedded.kill()
+    assert not embedded.running
 
-    own_broker.start()
+    embedded.start()
 
-    assert read(own_broker.bootstrap_servers, "saved") == RECORDS
-    write(own_broker.bootstrap_servers, "written-after")
-    assert read(own_broker.bootstrap_servers, "written-after") == RECORDS
+    assert read(embedded.bootstrap_servers, "saved") == RECORDS
+    write(embedded.bootstrap_servers, "written-after")
+    assert read(embedded.bootstrap_servers, "written-after") == RECORDS
 
 
-def test_brokers_run_side_by_side(own_broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_brokers_run_side_by_side(embedded: EmbeddedBroker, tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path / "other") as other:
-        assert other.port != own_broker.port
-        write(own_broker.bootstrap_servers, "mine")
+        assert other.port != embedded.port
+        write(embedded.bootstrap_servers, "mine")
         with KafkaAdminClient(bootstrap_servers=other.bootstrap_servers) as admin:
             assert "mine" not in admin.list_topics()
 
@@ -120,10 +127,10 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
             EmbeddedBroker(tmp_path, port).start()
 
 
-def test_a_data_folder_in_use_is_named(own_broker: EmbeddedBroker) -> None:
-    with pytest.raises(BrokerError, match=f"already running for .*pid {own_broker.pid}"):
-        EmbeddedBroker(own_broker.data_dir).start()
-    assert answers("127.0.0.1", own_broker.port)
+def test_a_data_folder_in_use_is_named(embedded: EmbeddedBroker) -> None:
+    with pytest.raises(BrokerError, match=f"already running for .*pid {embedded.pid}"):
+        EmbeddedBroker(embedded.data_dir).start()
+    assert answers("127.0.0.1", embedded.port)
 
 
 def test_an_impossible_data_folder_is_named(tmp_path: Path) -> None:
@@ -159,12 +166,12 @@ def test_the_broker_ends_cleanly_when_its_parent_is_killed(tmp_path: Path) -> No
         assert read(again.bootstrap_servers, "kept") == RECORDS
 
 
-def test_stop_does_not_wait_for_forked_children(own_broker: EmbeddedBroker) -> None:
+def test_stop_does_not_wait_for_forked_children(embedded: EmbeddedBroker) -> None:
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
     child.start()
     try:
-        pid = own_broker.pid
-        own_broker.stop()
+        pid = embedded.pid
+        embedded.stop()
         assert pid is not None
         assert ended(pid)
     finally:
