@@ -25,6 +25,7 @@ from andon.ids import derived_id
 from andon.topics import ALERTS, AUDIT
 from streams.actuators import pulls
 from streams.lane import Count, Lane, Outcome, Patience
+from streams.rest import rest_when_idle
 from streams.routes import Routes
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             self._producer = await self._connect(self._make_producer)
             self._consumer = await self._connect(self._make_consumer)
             if self._consumer:
+                rest_when_idle(self._consumer)
                 self._consumer.subscribe([ALERTS], listener=self)
             while not self._stopping.is_set():
                 fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=100)

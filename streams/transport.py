@@ -24,6 +24,7 @@ from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
 
 from streams.batch import Batch, next_records
+from streams.rest import rest_when_idle
 
 MAX_RECORDS = 10_000
 FETCH_WAIT_MS = 250
@@ -126,6 +127,10 @@ class _Fetcher(base.Fetcher):  # type: ignore[misc]
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Runs aiokafka's consumer; all but `_take` is called by Faust."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        rest_when_idle(self._consumer)
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
         consumer = super()._create_consumer(loop)

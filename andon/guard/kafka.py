@@ -27,6 +27,7 @@ METADATA_S = 2.0
 ABSENT_S = 60.0
 HEARTBEAT_S = 5.0
 CLOSE_S = 1.0
+REST_S = 0.01
 
 _COMMON: dict[str, Any] = {
     "bootstrap_timeout_ms": int(CONNECT_S * 1000),
@@ -87,7 +88,7 @@ class KafkaTransport:
         return Delivery(left, refused, why)
 
     def read(self, topic: str) -> KafkaLog:
-        return KafkaLog(self._client(KafkaConsumer, _CONSUMER), topic)
+        return KafkaLog(self._client(_Consumer, _CONSUMER), topic)
 
     def forked(self) -> None:
         # Kept, for a producer that is collected closes itself, and these sockets are shared.
@@ -190,6 +191,17 @@ class KafkaLog:
         ends = self._consumer.end_offsets(self._partitions, timeout_ms=int(HEARTBEAT_S * 1000))
         self._heard_at = time.monotonic()
         return dict(ends)
+
+
+class _Consumer(KafkaConsumer):  # type: ignore[misc]
+    """Rests where a broker does not wait, as the embedded one: it answers a fetch at once."""
+
+    def _poll_once(self, *args: Any, **options: Any) -> Any:
+        began = time.monotonic()
+        records = super()._poll_once(*args, **options)
+        if not records:
+            time.sleep(max(0.0, REST_S - (time.monotonic() - began)))
+        return records
 
 
 class _Producer(KafkaProducer):  # type: ignore[misc]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 from kafka import KafkaAdminClient
 
 from andon import BreakerOpen, Guard, Outcome, State, topics
+from andon.guard.kafka import REST_S, KafkaTransport
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
@@ -111,6 +115,17 @@ def test_records_that_are_no_commands_are_counted_and_passed_over(
         faults = guard.stats()["andon_guard_faults_total"]
         assert isinstance(faults, dict)
         assert faults["command"] == 3
+
+
+def test_a_guard_that_hears_nothing_asks_every_10_ms_at_most(broker: str) -> None:
+    with contextlib.closing(KafkaTransport([broker], {}).read(topics.COMMANDS)) as log:
+        while not log.caught_up():
+            log.poll(0.1)
+        fetcher = log._consumer._fetcher
+        with mock.patch.object(fetcher, "send_fetches", wraps=fetcher.send_fetches) as asked:
+            began = time.monotonic()
+            assert log.poll(0.5) == []
+            assert 1 <= asked.call_count <= (time.monotonic() - began) / REST_S + 1
 
 
 # --- without a broker --------------------------------------------------------------------------
