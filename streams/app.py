@@ -10,7 +10,7 @@ import logging
 import re
 import socket
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -113,9 +113,20 @@ def monitor_app(
         stack.callback(server.shutdown)
         tell(f"metrics on http://{settings.metrics_host}:{server.server_port}/metrics")
 
-    @app.task
+    jobs: list[asyncio.Task[Any]] = []
+
+    def background(job: Callable[[], Awaitable[None]]) -> None:
+        """Run `job` while the monitor is open: from its first assignment on, until it closes."""
+
+        @app.task
+        async def work() -> None:
+            if task := asyncio.current_task():
+                jobs.append(task)
+            await monitor.opened.wait()
+            await job()
+
+    @background
     async def follow_people() -> None:
-        await monitor.opened.wait()
         tell(f"watching {EVENTS} on {settings.bootstrap_servers}")
         while True:
             try:
@@ -125,18 +136,12 @@ def monitor_app(
                 log.warning("%s; trying again", error)
             await asyncio.sleep(FOLLOW_EVERY_S)
 
-    @app.task
-    async def watch_policies() -> None:
-        await monitor.opened.wait()
-        await changes.watch()
-
-    @app.task
-    async def renew_lines() -> None:
-        await changes.carry_out()
+    background(changes.watch)
+    background(changes.carry_out)
 
     @app.timer(SHOW_EVERY_S)
     async def show() -> None:
-        ends = {tp: app.consumer.highwater(tp) or 0 for tp in monitor.partitions}
+        ends = {tp: app.consumer.known_end(tp) for tp in monitor.partitions}
         monitor.show(ends, datetime.now(UTC))
 
     if routes is not None:
@@ -149,6 +154,9 @@ def monitor_app(
 
     @app.on_before_shutdown.connect
     async def close(*_: Any, **__: Any) -> None:
+        for job in jobs:  # Faust would end them later, when what they read is closed
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
         await stack.aclose()
 
     return app

@@ -198,6 +198,15 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         async with self._turn:
             pass
 
+    def known_end(self, tp: TP) -> int:
+        """The end of a partition's log, as the last fetch told; 0 where it has not.
+
+        During a rebalance a partition may be gone before `assigned` says so: that one has 0, too.
+        """
+        with contextlib.suppress(AssertionError):
+            return self.highwater(tp) or 0
+        return 0
+
     async def perform_seek(self) -> None:
         """Take over the assigned partitions; Faust calls this at the end of every rebalance.
 

@@ -144,6 +144,10 @@ class Monitor:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    def run_as(self, *program: str) -> None:
+        """Run another program than `andon`, with the same arguments."""
+        self._command[:1] = program
+
     def start(self) -> Monitor:
         """Start it, or start it again; returns at once."""
         with self.log.open("wb") as log:

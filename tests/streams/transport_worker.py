@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import faust
+from faust.types import TP
 
 from streams.transport import APP_SETTINGS, install
 
@@ -35,6 +36,7 @@ class Recorder:
             call="assigned",
             committed={tp.partition: offset for tp, offset in committed.items()},
             fetch_wait_ms=fetcher._fetch_max_wait_ms,
+            known_ends=[self.app.consumer.known_end(TP(self.plan["topic"], n)) for n in range(4)],
         )
         await asyncio.sleep(self.plan.get("assigned_s", 0))
         return dict.fromkeys(committed, self.plan["start"]) if "start" in self.plan else {}
