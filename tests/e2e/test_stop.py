@@ -13,9 +13,9 @@ SLOW_READER = """
 import asyncio
 import streams.app
 from andon.cli import main
-from streams.commands_log import CommandsLog
+from streams.topic_reader import TopicReader
 
-read = CommandsLog._new_records
+read = TopicReader.new_records
 
 async def read_slowly(self):
     async for record in read(self):
@@ -24,7 +24,7 @@ async def read_slowly(self):
     await asyncio.sleep(0.5)
     await self._consumer.getmany()
 
-CommandsLog._new_records = read_slowly
+TopicReader.new_records = read_slowly
 streams.app.FOLLOW_EVERY_S = 0
 main()
 """
