@@ -123,6 +123,7 @@ AuditKind = Literal[
     "policy-refused",
     "approval",
     "policy-pushed",
+    "undo",
 ]
 
 

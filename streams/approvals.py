@@ -73,9 +73,7 @@ async def answer(
         ApprovalError: there is no such request, or the answer does not count.
         BrokerError: no broker, or it failed halfway.
     """
-    for name, text, longest in (("reason", reason, 1_000), ("user", user, 200)):
-        if not text.strip() or len(text) > longest:
-            raise ValueError(f"{name}: must have 1 to {longest:,} characters, not only blanks")
+    checked(reason=reason, user=user)
     async with open_requests(bootstrap_servers) as requests:
         request = _one(requests.log, request_id)
         assert isinstance(request.order, Ask)
@@ -95,6 +93,13 @@ async def answer(
             raise ApprovalError(f"{request.order.request_id}: {'; '.join(refused)}")
         await write(bootstrap_servers, [(AUDIT, _audit(written, request.order))])
         return request
+
+
+def checked(*, reason: str, user: str) -> None:
+    """Raises ValueError where one is empty or too long; names it."""
+    for name, text, longest in (("reason", reason, 1_000), ("user", user, 200)):
+        if not text.strip() or len(text) > longest:
+            raise ValueError(f"{name}: must have 1 to {longest:,} characters, not only blanks")
 
 
 async def write(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import typer
 
 from andon.cli import alerts, api, approvals, events, policy, schemas, topics
+from andon.cli.audit import audit
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
 from andon.cli.control import mode, reset, trip
 from andon.cli.demo import demo
+from andon.cli.explain import explain
 from andon.cli.monitor import monitor
 from andon.cli.report import report
 from andon.cli.score import score
 from andon.cli.status import status
 from andon.cli.tune import tune
+from andon.cli.undo import undo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +26,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, broker, monitor, status, trip, reset, mode),
+    *(undo, explain, audit),
     *(backtest, report, tune, score),
 ):
     app.command()(command)

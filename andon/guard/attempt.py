@@ -60,6 +60,7 @@ class Attempt:
     guarded: Callable[..., Any] | None = None
     instead: Callable[..., Any] | None = None
     rehearsed_for: Sequence[Finding] = ()
+    refused = False
     admission: Admission | None = None
 
     def __init__(

@@ -44,9 +44,14 @@ class Call:
         return bound.arguments
 
     @property
+    def returned(self) -> bool:
+        """Whether there is a result."""
+        return self._result is not _NONE
+
+    @property
     def result(self) -> Any:
         """What the function returned. A field that asks for it is left out where there is none."""
-        if self._result is _NONE:
+        if not self.returned:
             raise NoResult("the action has not returned")
         return self._result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, Self, TypeVar, Unpack, get_args
 
@@ -20,8 +20,10 @@ from andon.guard.patterns.ledger import Ledger
 from andon.guard.patterns.options import ActionOptions, read, split
 from andon.guard.patterns.people import People
 from andon.guard.patterns.policies import Given, Policies, book_of
-from andon.guard.patterns.rails import Guardrails, Rails
+from andon.guard.patterns.rails import Rails
 from andon.guard.patterns.reviews import Review, Reviews
+from andon.guard.patterns.rulebook import Guardrails, Rulebook, Rules
+from andon.guard.patterns.undo import Undos
 from andon.guard.recorder import Author, Recorder
 from andon.guard.tally import Tally
 from andon.guard.transport import Transport
@@ -55,6 +57,8 @@ class Guard:
         ledger: the file in which the guards of this host keep the sums of limits with a window;
             `:memory:` is for this guard alone. Or ANDON_LEDGER.
         review: how people are asked: `{"people": 1, "expires": "1h", "wait": "10m"}`.
+        reversible_only: refuse actions that have no `undo`; True, or the capabilities.
+        audit: keep a decision trace of every action, not only of those with patterns.
         when_full: what happens when `queue_max` events wait for the broker: `drop_oldest`, the
             default, `drop_newest`, or `block` the caller. Or ANDON_WHEN_FULL.
         mode: of all events: `live`, the default, `shadow` or `sandbox`. Or ANDON_MODE.
@@ -80,6 +84,8 @@ class Guard:
         guardrails: Guardrails | None = None,
         ledger: str | None = None,
         review: Review | Mapping[str, Any] | None = None,
+        reversible_only: bool | Collection[str] = False,
+        audit: bool = False,
         when_full: WhenFull | None = None,
         mode: Mode | str | None = None,
         queue_max: int = 10_000,
@@ -118,16 +124,15 @@ class Guard:
         self._people = People(
             self.workflow, lambda: self.id, self._transport, self._outbox.put_first, self._tally
         )
-        self._rails = Rails(
-            author,
-            self._policies,
-            Ledger(settings.ledger(ledger)),
-            self._gate,
-            Reviews(author, self._people, clock, read(Review, review or {}, "review")),
-            self._tally,
-            clock,
-            guardrails=settings.choice("guardrails", guardrails, get_args(Guardrails)),
+        rules = Rules(
+            settings.choice("guardrails", guardrails, get_args(Guardrails)),
+            settings.capabilities("reversible_only", reversible_only),
+            audit,
         )
+        rulebook = Rulebook(author, self._policies, rules)
+        reviews = Reviews(author, self._people, clock, read(Review, review or {}, "review"))
+        sums = Ledger(settings.ledger(ledger))
+        self._rails = Rails(author, rulebook, sums, self._gate, reviews, self._tally, clock)
         self._recorder = Recorder(author, self._gate, self._rails, self._outbox, self._tally, clock)
         self._answers = Answers(
             self.workflow, self.automation, self._gate, self._recorder, self._outbox, clock
@@ -135,8 +140,9 @@ class Guard:
         self._follower = Follower(
             self.workflow, self._transport, self._gate, self._tally, self._answers
         )
+        self._undos = Undos(self._people, self._recorder, self._outbox)
         process.register(self)
-        self._follower.tail.start()
+        self._start()
 
     def action(
         self,
@@ -159,6 +165,8 @@ class Guard:
         """
         known = settings.capability(capability)
         patterns, sources = split(options)
+        if patterns and patterns.undo:
+            self._undos.register(action, patterns.undo)
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
             made = Action(
@@ -246,6 +254,7 @@ class Guard:
         process.forget(self)
         self._follower.tail.stop()
         self._people.tail.stop()
+        self._undos.stop()
         self._answers.leave()
         delivered = self._outbox.close(timeout_s)
         self._follower.tail.join(1.0)
@@ -280,4 +289,9 @@ class Guard:
         self._outbox.forked()
         self._follower.forked()
         self._people.forked()
-        self._gate.forked(on_first_use=self._follower.tail.start)
+        self._undos.forked()
+        self._gate.forked(on_first_use=self._start)
+
+    def _start(self) -> None:
+        self._follower.tail.start()
+        self._undos.resume()

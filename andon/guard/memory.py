@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from andon import topics
-from andon.approvals import Answer, ApprovalRecord, Ask, parse_approval
+from andon.approvals import Answer, ApprovalRecord, Ask, Done, Undo, parse_approval
 from andon.approvals_log import ApprovalsLog, Request
 from andon.breaker import State
 from andon.commands import Ack, Command, Heartbeat, Reason
@@ -115,6 +115,31 @@ class MemoryTransport:
             reason="a test",
         )
         self.write(answer)
+
+    def undo(self, event: Event, by: str = "user:test", timeout_s: float = 5.0) -> Done:
+        """Order an action to be undone, as a person would; what the guard reports of it.
+
+        Raises TimeoutError where no guard does it.
+        """
+        order = Undo(
+            request_id=uuid7(),
+            workflow=event.workflow,
+            issued_at=datetime.now(UTC),
+            issued_by=by,
+            event=event,
+            reason="a test",
+            expires_s=60,
+        )
+        self.write(order)
+        with self.changed:
+            self.changed.wait_for(lambda: self._done(order), timeout_s)
+            if done := self._done(order):
+                return done
+        raise TimeoutError(f"no guard has undone {event.action} in {timeout_s:g} s")
+
+    def _done(self, order: Undo) -> Done | None:
+        requests = (each for each in self.requests if each.order == order)
+        return next((each.done for each in requests if each.done), None)
 
     def write(self, record: ApprovalRecord) -> None:
         """Put any record among the approvals."""

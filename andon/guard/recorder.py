@@ -89,6 +89,7 @@ class Recorder:
         if refusal.stale:
             self._tally.add(STALE, "refused")
         attempt.reason = refusal.reason
+        attempt.refused = True
         return Refused(refusal.error, self._ended(attempt, Outcome.DENIED))
 
     def abandon(self, attempt: Attempt) -> None:
@@ -168,7 +169,7 @@ class Recorder:
                     event[field] = shape(value)
                 except Exception as error:
                     self._tally.fault("field", f"{field}, left out of an event", error)
-        if attempt.admission is not None:
+        if self._rails.concern(attempt):
             self._rails.settle(attempt, event)
         return event
 

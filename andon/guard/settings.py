@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +39,17 @@ def capability(name: Capability | str) -> Capability:
     if known := _CAPABILITIES.get(name):
         return known
     raise ValueError(f"capability: must be one of {', '.join(Capability)}, not {name!r}")
+
+
+def capabilities(name: str, given: bool | Collection[str]) -> bool | frozenset[str]:
+    """All, none, or some of the six."""
+    if isinstance(given, bool):
+        return given
+    kinds = [given] if isinstance(given, str) else given
+    if unknown := [kind for kind in kinds if kind not in _CAPABILITIES]:
+        known = ", ".join(Capability)
+        raise ValueError(f"{name}: must be True, False or some of {known}, not {unknown[0]!r}")
+    return frozenset(kinds)
 
 
 def kafka(given: str | Sequence[str] | None, more: Mapping[str, Any]) -> Transport:

@@ -16,6 +16,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from andon.guard.tally import told
+
 HIDDEN = "(hidden)"
 _PLAIN = (date, time, timedelta, Decimal, UUID, PurePath)  # datetime is a date
 
@@ -38,10 +40,14 @@ def digest_of(text: str) -> str:
 def readable(arguments: Mapping[str, object], hide: Collection[str]) -> dict[str, Any]:
     """The arguments for people and records: what has no canonical form as the text it is shown as,
     what is to be hidden not at all."""
-    return {
-        name: HIDDEN if name in hide else json.loads(json.dumps(value, default=_shown))
-        for name, value in arguments.items()
-    }
+    return {name: HIDDEN if name in hide else _readable(value) for name, value in arguments.items()}
+
+
+def _readable(value: object) -> Any:
+    try:
+        return json.loads(json.dumps(value, default=_shown))
+    except Exception:  # it refers to itself, or has keys that are no text
+        return told(value)
 
 
 def _form(value: object, name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from andon.events import Event
 from andon.guard.extract import Sources
 from andon.guard.patterns.limits import Ceiling
 from andon.guard.patterns.reviews import Review
@@ -22,6 +23,8 @@ class Patterns(TypedDict, total=False):
     scope: Scope | Mapping[str, Any]
     review: Review | Mapping[str, Any] | bool
     sandbox: Callable[..., Any]
+    undo: Callable[[Event], Any]
+    audit: bool
     hide: Collection[str]
 
 
@@ -36,6 +39,8 @@ class Options(NamedTuple):
     scope: Scope = Scope()
     review: Review | None = None
     sandbox: Callable[..., Any] | None = None
+    undo: Callable[[Event], Any] | None = None
+    audit: bool = False
     hide: frozenset[str] = frozenset()
 
 
@@ -60,6 +65,8 @@ def _options(given: ActionOptions) -> Options:
         scope=read(Scope, given.get("scope", {}), "scope"),
         review=read(Review, {} if review is True else review, "review") if review else None,
         sandbox=given.get("sandbox"),
+        undo=given.get("undo"),
+        audit=given.get("audit", True),
         hide=frozenset(given.get("hide", ())),
     )
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 from pydantic import ValidationError
 
-from andon.approvals import ApprovalRecord, Ask, Claim, parse_approval
+from andon.approvals import ApprovalRecord, Ask, Claim, Undo, parse_approval
 from andon.approvals_log import ApprovalsLog, Request, Standing
 from andon.guard.steps import Steps, Wait
 from andon.guard.tail import Tail
@@ -35,6 +35,7 @@ class People:
     ) -> None:
         self._workflow = workflow
         self.guard_id = guard_id
+        self.on_order: Callable[[Request], None] = lambda request: None
         self._send = send
         self._tally = tally
         self.tail = Tail(APPROVALS, transport, tally, self)
@@ -155,7 +156,10 @@ class People:
             if self._behind is not None:
                 self._log, self._behind = self._behind, None
             waiting: set[Future[None]] = set().union(*self._waiting.values())
+            orders = [each for each in self._log.requests.values() if isinstance(each.order, Undo)]
         _wake(waiting | {self.known})
+        for order in orders:  # a fresh one may have come while nothing was heard
+            self._tell(order)
 
     def lost(self) -> None:
         """What was heard stays; what is claimed meanwhile will not be heard in time."""
@@ -176,7 +180,13 @@ class People:
             waiting = self._waiting.get(record.request_id, set()).copy()
         if request is None:
             self._tally.fault("approval", "of an unknown request", record.request_id)
+        elif isinstance(record, Undo):
+            self._tell(request)
         _wake(waiting)
+
+    def _tell(self, order: Request) -> None:
+        if order.standing(_now_ms()) is Standing.APPROVED and self._behind is None:
+            self.on_order(order)
 
     def _forget(self, request_id: str, moved: Future[None]) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from andon.events import By, Capability, Outcome
@@ -68,3 +69,25 @@ def _text(field: str, value: object) -> str | None:
         return str(SHAPES[field](value))
     except Exception:
         return None
+
+
+def worst(findings: Sequence[Finding]) -> str:
+    """The gravest of what was found, as it is counted."""
+    gravest = max(findings, key=_gravity, default=None)
+    if gravest is None:
+        return "passed"
+    return gravest.then if gravest.enforced else f"would_{gravest.then}"
+
+
+def enforced(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that stand in the way."""
+    return [finding for finding in findings if finding.enforced]
+
+
+def would(findings: Sequence[Finding]) -> list[str]:
+    """Those that would, were they enforced, for people."""
+    return [f"{finding.then}: {finding}" for finding in findings if not finding.enforced]
+
+
+def _gravity(finding: Finding) -> tuple[bool, int]:
+    return finding.enforced, ("review", "sandbox", "deny").index(finding.then)

@@ -1,19 +1,19 @@
-"""The guardrails of one guard: what they find in an action, and what becomes of it then."""
+"""What becomes of an action that has guardrails: it runs, people are asked, or it is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from andon.errors import LimitExceeded, Sandboxed
-from andon.events import Capability, Mode, Outcome
+from andon.events import Mode, Outcome
 from andon.guard.gate import Clock, Gate, Refusal
 from andon.guard.patterns.ledger import Charge, Entry, Ledger, LedgerError
-from andon.guard.patterns.limits import objections, overspent
-from andon.guard.patterns.policies import Policies
-from andon.guard.patterns.proposal import Finding, Proposal
+from andon.guard.patterns.limits import overspent
+from andon.guard.patterns.proposal import Finding, Proposal, enforced, worst, would
 from andon.guard.patterns.reviews import Reviews
-from andon.guard.patterns.scope import outside
+from andon.guard.patterns.rulebook import Rulebook
+from andon.guard.patterns.trace import merged, trace_of
 from andon.guard.steps import Steps
 from andon.guard.tally import CHECKS, Tally
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from andon.guard.attempt import Attempt
     from andon.guard.recorder import Author
 
-Guardrails = Literal["enforce", "shadow", "off"]
 WOULD_LABEL = "andon_would"
 """On the event of an action that ran although a guardrail in shadow mode objected: what it said."""
 _MICROSECOND = 1_000_000
@@ -29,7 +28,8 @@ _MICROSECOND = 1_000_000
 
 class Admission(NamedTuple):
     """What was found in one attempt, what it has taken of the sums of limits, and the request by
-    which people have approved it."""
+    which people have approved it.
+    """
 
     proposal: Proposal
     findings: list[Finding]
@@ -38,62 +38,46 @@ class Admission(NamedTuple):
 
 
 class Rails:
-    """Scope and limits, of the policy and of the action itself. Thread-safe."""
+    """Thread-safe."""
 
     def __init__(
         self,
         author: Author,
-        policies: Policies,
+        rulebook: Rulebook,
         ledger: Ledger,
         gate: Gate,
         reviews: Reviews,
         tally: Tally,
         clock: Clock,
-        *,
-        guardrails: Guardrails,
     ) -> None:
         self._author = author
-        self._policies = policies
+        self._rulebook = rulebook
         self._ledger = ledger
         self._gate = gate
         self._reviews = reviews
         self._tally = tally
         self._clock = clock
-        self._off = guardrails == "off"
-        self._enforce = guardrails == "enforce"
-
-    def concern(self, attempt: Attempt) -> bool:
-        """Whether there is anything to be looked at; the cheapest of questions."""
-        return attempt.options is not None or self._policies.guard
+        self.concern = rulebook.concern
+        self.careful = rulebook.careful
 
     def forked(self) -> None:
         """In a forked child: open the ledger anew."""
         self._ledger.forked()
 
-    def careful(self, attempt: Attempt) -> bool:
-        """Whether it is better not to run without knowing the workflow's state.
-
-        So with money, and with a send to more people than a limit allows.
-        """
-        if attempt.capability is Capability.SEND:
-            found, _ = self._examine(attempt, self._proposal(attempt))
-            return any(finding.field == "recipients" for finding in found)
-        return attempt.capability is Capability.TRANSACT
-
     def admit(self, attempt: Attempt) -> Steps[Refusal | None]:
         """Why an attempt may not run, or None; then it has taken what it needs of the sums."""
-        if self._off:
+        if self._rulebook.off:
             return None
-        proposal = self._proposal(attempt)
-        findings, charges = self._examine(attempt, proposal)
+        proposal = self._rulebook.proposal(attempt)
+        findings, charges = self._rulebook.examine(attempt, proposal)
         entries: list[Entry] = []
-        if not _enforced(findings):
+        if not enforced(findings):
             entries, more = self._reserve(charges)
             findings += more
         attempt.admission = Admission(proposal, findings, entries)
         verdict = worst(findings)
         refusal = None
-        if objections := _enforced(findings):
+        if objections := enforced(findings):
             if verdict == "deny":
                 refusal = self._refusal(objections)
             else:
@@ -109,22 +93,19 @@ class Rails:
     def settle(self, attempt: Attempt, event: dict[str, Any]) -> None:
         """At the end of an attempt: tell what was found; correct or give back what it took."""
         admission = attempt.admission
-        if admission is None:
-            return
-        if would := [finding for finding in admission.findings if not finding.enforced]:
-            told = "; ".join(f"{finding.then}: {finding}" for finding in would)
-            event["labels"] = {**event.get("labels", {}), WOULD_LABEL: told}
-        if event["outcome"] is not Outcome.SUCCESS:
-            self.give_back(attempt)
-        elif admission.entries and (proposal := self._proposal(attempt)) != admission.proposal:
-            # The amount was another one than had been said before.
-            _, charges = self._examine(attempt, proposal)
-            held = {entry.key: entry.amount for entry in admission.entries}
-            now = {charge.key: charge.amount for charge in charges}
-            self._correct(admission.entries, held | now)
+        if admission is not None:
+            if told := would(admission.findings):
+                event["labels"] = {**event.get("labels", {}), WOULD_LABEL: "; ".join(told)}
+            if event["outcome"] is not Outcome.SUCCESS:
+                self.give_back(attempt)
+            elif admission.entries:
+                self._correct_what_was_said(attempt, admission)
+        if self._rulebook.audits(attempt):
+            trace = trace_of(attempt, event, self._decided(attempt))
+            event["decision"] = merged(trace, event.get("decision", {}))
 
     def give_back(self, attempt: Attempt) -> None:
-        """An attempt that took of the sums does not run after all."""
+        """An attempt that took of the sums has not done what it took it for."""
         if attempt.admission is not None and attempt.admission.entries:
             self._correct(attempt.admission.entries, {})
 
@@ -149,7 +130,7 @@ class Rails:
         """What people approve is not held against limits that ask people; but against the rest."""
         assert attempt.admission is not None
         entries, more = self._reserve([c for c in charges if c.ceiling.limit.then == "deny"])
-        if denied := _enforced(more):
+        if denied := enforced(more):
             return self._refusal(denied)
         attempt.admission = attempt.admission._replace(entries=entries)
         used = False
@@ -174,44 +155,20 @@ class Rails:
         attempt.rehearsed_for = objections
         return None
 
-    def _proposal(self, attempt: Attempt) -> Proposal:
-        return Proposal.of(attempt, self._author.workflow, self._author.automation)
-
-    def _examine(self, attempt: Attempt, proposal: Proposal) -> tuple[list[Finding], list[Charge]]:
-        """All that speaks against an attempt but the sums, and what it is to add to them.
-
-        What is not live moves nothing: it is neither refused nor charged.
-        """
-        live = (attempt.mode or self._author.mode) == Mode.LIVE
-        findings: list[Finding] = []
-        charges: list[Charge] = []
-        for objection, enforced in self._objections(attempt, proposal):
-            if isinstance(objection, Finding):
-                findings.append(objection._replace(enforced=enforced and live))
-            elif live:
-                charges.append(objection._replace(enforced=enforced))
-        return findings, charges
-
-    def _objections(
-        self, attempt: Attempt, proposal: Proposal
-    ) -> Iterator[tuple[Finding | Charge, bool]]:
-        """Those of the policy, then those of the action, and whether they are enforced."""
-        if holding := self._policies.of(attempt.capability):
-            policy = holding.policy
-            for found in (
-                *outside(policy.scope, proposal),
-                *objections(holding.ceilings, proposal),
-            ):
-                yield found, self._enforce and policy.mode == "enforce"
-        if options := attempt.options:
-            for found in (
-                *outside(options.scope, proposal),
-                *objections(options.ceilings, proposal),
-            ):
-                yield found, self._enforce
-            if options.review:
-                reason = f"each {proposal.action} needs an approval"
-                yield Finding("review", reason, "review", options.review.people), self._enforce
+    def _decided(self, attempt: Attempt) -> dict[str, Any]:
+        """What was decided about an attempt, and by which state, policy and people."""
+        state, generation = self._gate.state
+        decided: dict[str, Any] = {
+            "verdict": "refused" if attempt.refused else "rehearsed" if attempt.mode else "ran",
+            "breaker": {"state": str(state), "generation": generation},
+            "policy": self._rulebook.policy(attempt.capability),
+        }
+        if admission := attempt.admission:
+            decided["objections"] = list(map(str, enforced(admission.findings)))
+            decided["would"] = would(admission.findings)
+            if admission.approval:
+                decided["approval"] = self._reviews.approved_by(admission.approval)
+        return {part: told for part, told in decided.items() if told}
 
     def _reserve(self, charges: list[Charge]) -> tuple[list[Entry], list[Finding]]:
         if not charges:
@@ -221,8 +178,16 @@ class Rails:
             entries, without_room = self._ledger.reserve(charges, now_us)
         except LedgerError as error:
             self._tally.fault("ledger", "of limits", error)
-            return [], [Finding("limits", str(error), "deny", enforced=self._enforce)]
+            return [], [Finding("limits", str(error), "deny", enforced=self._rulebook.enforced)]
         return entries, [overspent(charge) for charge in without_room]
+
+    def _correct_what_was_said(self, attempt: Attempt, admission: Admission) -> None:
+        """Where the amount turned out to be another one."""
+        if (proposal := self._rulebook.proposal(attempt)) != admission.proposal:
+            _, charges = self._rulebook.examine(attempt, proposal)
+            held = {entry.key: entry.amount for entry in admission.entries}
+            now = {charge.key: charge.amount for charge in charges}
+            self._correct(admission.entries, held | now)
 
     def _correct(self, entries: list[Entry], amounts: dict[str, int]) -> None:
         try:
@@ -230,25 +195,9 @@ class Rails:
         except LedgerError as error:
             self._tally.fault("ledger", "of limits", error)
 
-    def _refusal(self, findings: list[Finding]) -> Refusal:
+    def _refusal(self, findings: Sequence[Finding]) -> Refusal:
         reason = "; ".join(map(str, findings))
         first = findings[0]
         told = "; ".join([first.reason, *map(str, findings[1:])])
         error = LimitExceeded(self._author.workflow, field=first.field, reason=told)
         return Refusal(error, reason)
-
-
-def worst(findings: Sequence[Finding]) -> str:
-    """The gravest of what was found, as it is counted."""
-    gravest = max(findings, key=_gravity, default=None)
-    if gravest is None:
-        return "passed"
-    return gravest.then if gravest.enforced else f"would_{gravest.then}"
-
-
-def _gravity(finding: Finding) -> tuple[bool, int]:
-    return finding.enforced, ("review", "sandbox", "deny").index(finding.then)
-
-
-def _enforced(findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.enforced]

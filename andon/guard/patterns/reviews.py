@@ -193,6 +193,11 @@ class Reviews:
         """Use an approval up; False where another has done so, or it came too late."""
         return self._people.claim(request_id)
 
+    def approved_by(self, request_id: str) -> dict[str, Any]:
+        """For the record: the request and the people who have approved it."""
+        request = self._people.get(request_id)
+        return {"request": request_id, "by": sorted(request.approvals) if request else []}
+
     def _error(self, kind: type[E], reason: str, **more: Any) -> E:
         return kind(self._author.workflow, field="review", reason=reason, **more)
 
