@@ -61,6 +61,10 @@ class BrokerError(AndonError):
     """The broker could not be reached, or lacks a topic that is needed; says what to do."""
 
 
+class SigningKeyError(AndonError):
+    """A key that cannot be used; says which, and what would be one."""
+
+
 class TransitionError(AndonError):
     """A breaker was asked for a transition that its table does not have."""
 

@@ -75,6 +75,11 @@ MONITOR: tuple[Metric, ...] = (
         "andon_trips_total", "counter", "Pauses by the monitor.", ("workflow", "policy", "rule")
     ),
     Metric("andon_commands_total", "counter", "Commands written, by state.", ("state",)),
+    Metric(
+        "andon_commands_refused",
+        "gauge",
+        "Commands in the log that no trusted key has signed, as far as this monitor has read.",
+    ),
     Metric("andon_acks_total", "counter", "Acknowledgements by guards.", ("workflow",)),
     Metric(
         "andon_time_to_pause_seconds",
@@ -181,7 +186,7 @@ GUARD: tuple[Metric, ...] = (
         "andon_guard_faults_total",
         "counter",
         "What went wrong in the guard and was kept from the application, by kind: extractor, "
-        "classifier, field, command, connection, ledger, approval.",
+        "classifier, field, command, signature, connection, ledger, approval.",
         ("workflow", "kind"),
     ),
     Metric(

@@ -58,6 +58,7 @@ def monitor() -> list[Any]:
             "short",
             Query(increase("andon_commands_total", "state"), "command {{state}}"),
             Query(increase("andon_acks_total", "workflow"), "ack of {{workflow}}"),
+            Query(f"max({select('andon_commands_refused')})", "not signed by a trusted key"),
             bars=True,
         ),
         lines(
@@ -162,6 +163,22 @@ def guards() -> list[Any]:
             Query(rate("andon_guard_actions_total", "outcome"), "{{outcome}}"),
         ),
         lines(
+            "Guardrails",
+            "What limits and scope said of actions; would_: only told, in shadow mode.",
+            "short",
+            Query(increase("andon_guard_checks_total", "verdict"), "{{verdict}}"),
+            bars=True,
+        ),
+        lines(
+            "Actions while the state is not known",
+            "Decided by the guard's own rule, because it hears no commands.",
+            "short",
+            Query(
+                increase("andon_guard_stale_total", "workflow, choice"), "{{workflow}}: {{choice}}"
+            ),
+            bars=True,
+        ),
+        lines(
             "Events that wait",
             "Queued in guards, not yet delivered.",
             "short",
@@ -172,7 +189,6 @@ def guards() -> list[Any]:
             "Events that a guard could not queue (dropped) or not deliver (failed).",
             "short",
             Query(lost, "{{workflow}}: {{fate}}"),
-            span=12,
             bars=True,
         ),
         lines(
@@ -180,7 +196,6 @@ def guards() -> list[Any]:
             "What went wrong inside a guard and was kept from its automation.",
             "short",
             Query(increase("andon_guard_faults_total", "workflow, kind"), "{{workflow}}: {{kind}}"),
-            span=12,
             bars=True,
         ),
     ]

@@ -72,13 +72,15 @@ def monitor_app(
         producer_max_request_size=largest,
         **APP_SETTINGS,
     )
-    exporter = Exporter()
+    exporter, keys = Exporter(), settings.keys
     stack = AsyncExitStack()
     stack.callback(place.close)
 
     async def open_commands() -> CommandsLog:
         topics = (COMMANDS, ACKS, HEARTBEATS, ALERTS)
-        return await stack.enter_async_context(open_log(settings.bootstrap_servers, *topics))
+        return await stack.enter_async_context(
+            open_log(settings.bootstrap_servers, *topics, verifier=keys.verifier)
+        )
 
     async def send(
         topic: str, key: bytes | None, value: bytes | None, headers: Headers | None
@@ -99,6 +101,7 @@ def monitor_app(
         exporter,
         snapshots,
         settings.bounds,
+        keys.signer,
     )
     stack.push_async_callback(monitor.close)
     stack.push_async_callback(source.close)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from andon.commands import Ack, Alert, Command, Heartbeat
+from andon.signing import Verifier
 from andon.topics import ACKS, COMMANDS, HEARTBEATS
 from streams.closed_loop import FORGOTTEN, Fact
 from streams.topic_reader import TopicReader, open_topics
@@ -27,20 +28,22 @@ class CommandsLog:
     `commands` holds what each workflow obeys, `history` all that it has obeyed, in order, as far
     as compaction has left them, `newest` the command that was written last; `acks` the last of
     each guard; `alerts` the last of each workflow; `unreadable` a line for each record that was
-    skipped.
+    skipped; `refused` counts the commands that no trusted key has signed.
 
     Of two commands of one generation the first in the log holds: guards that live then have
     obeyed it, and a generation that they have seen moves them no more.
     """
 
-    def __init__(self, reader: TopicReader) -> None:
+    def __init__(self, reader: TopicReader, verifier: Verifier | None = None) -> None:
         self._reader = reader
+        self._verifier = verifier
         self.commands: dict[str, Command] = {}
         self.history: dict[str, list[Command]] = {}
         self.newest: dict[str, Command] = {}
         self.acks: dict[str, dict[str, Ack]] = {}
         self.alerts: dict[str, Alert] = {}
         self.unreadable: list[str] = []
+        self.refused = 0
         self._accepted: list[Command] = []
         self._facts: list[Fact] = []
 
@@ -66,7 +69,12 @@ class CommandsLog:
             self.commands.pop(workflow, None)
             self.history.pop(workflow, None)
         elif record.topic == COMMANDS:
-            if command := self._parse(Command, record):
+            if self._verifier and (problem := self._verifier.problem(record.value)):
+                self.refused += 1
+                self.unreadable.append(f"{_place(record)}: signature: {problem}")
+                # Compaction would keep it: whoever upholds commands has to write again.
+                self.newest.pop((record.key or b"").decode(errors="replace"), None)
+            elif command := self._parse(Command, record):
                 self.newest[command.workflow] = command
                 if command.generation > self._generation(command.workflow):
                     self.commands[command.workflow] = command
@@ -100,15 +108,18 @@ class CommandsLog:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"])) or "record"
-            self.unreadable.append(
-                f"{record.topic} partition {record.partition} offset {record.offset}: "
-                f"{field}: {first['msg']}"
-            )
+            self.unreadable.append(f"{_place(record)}: {field}: {first['msg']}")
             return None
 
 
+def _place(record: Any) -> str:
+    return f"{record.topic} partition {record.partition} offset {record.offset}"
+
+
 @asynccontextmanager
-async def open_log(bootstrap_servers: str, *topics: str) -> AsyncIterator[CommandsLog]:
+async def open_log(
+    bootstrap_servers: str, *topics: str, verifier: Verifier | None = None
+) -> AsyncIterator[CommandsLog]:
     """A log of these topics (of commands, acks and alerts; commands where none is named), read.
 
     Raises:
@@ -117,6 +128,6 @@ async def open_log(bootstrap_servers: str, *topics: str) -> AsyncIterator[Comman
     async with open_topics(bootstrap_servers, *(topics or (COMMANDS,))) as reader:
         if HEARTBEATS in topics:  # of guards that went long ago nobody asks
             await reader.begin_at(int((time.time() - FORGOTTEN.total_seconds()) * 1000), HEARTBEATS)
-        log = CommandsLog(reader)
+        log = CommandsLog(reader, verifier)
         await log.refresh()
         yield log

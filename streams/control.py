@@ -19,6 +19,7 @@ from andon.commands import Alert, AlertKind, Audit, Command, Reason
 from andon.errors import BrokerError, TransitionError
 from andon.ids import derived_id
 from andon.policy import Mode
+from andon.signing import NO_KEYS, Keys, Signer
 from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams.commands_log import CommandsLog, open_log
 
@@ -50,7 +51,13 @@ class GenerationError(TransitionError):
 
 
 async def trip(
-    bootstrap_servers: str, workflow: str, reason: str, user: str, *, expected: int | None = None
+    bootstrap_servers: str,
+    workflow: str,
+    reason: str,
+    user: str,
+    *,
+    keys: Keys = NO_KEYS,
+    expected: int | None = None,
 ) -> Command:
     """Pause `workflow` by hand, also one that no command was ever written for.
 
@@ -64,9 +71,8 @@ async def trip(
         GenerationError: its generation is not the expected one.
         BrokerError: no broker, or it failed halfway.
     """
-    return await _carry_out(
-        bootstrap_servers, _Order(Cause.TRIP, workflow, reason, user, expected=expected)
-    )
+    order = _Order(Cause.TRIP, workflow, reason, user, expected=expected)
+    return await _carry_out(bootstrap_servers, order, keys)
 
 
 async def reset(
@@ -76,6 +82,7 @@ async def reset(
     user: str,
     permits: int | None = PERMITS,
     *,
+    keys: Keys = NO_KEYS,
     expected: int | None = None,
 ) -> Command:
     """Let `workflow` run again: `permits` actions on trial, or freely where it is None.
@@ -90,11 +97,16 @@ async def reset(
     """
     cause = Cause.RELEASE if permits is None else Cause.RESET
     order = _Order(cause, workflow, reason, user, permits, expected)
-    return await _carry_out(bootstrap_servers, order)
+    return await _carry_out(bootstrap_servers, order, keys)
 
 
 async def set_mode(
-    bootstrap_servers: str, workflow: str, mode: Mode, reason: str, user: str
+    bootstrap_servers: str,
+    workflow: str,
+    mode: Mode,
+    reason: str,
+    user: str,
+    keys: Keys = NO_KEYS,
 ) -> Command:
     """Let detections pause a running workflow (`enforce`), only be told (`shadow`), or have none.
 
@@ -104,7 +116,7 @@ async def set_mode(
         ValueError, BrokerError: as for `trip`.
         TransitionError: it is in that mode already, or paused or on trial: reset it first.
     """
-    return await _carry_out(bootstrap_servers, _Order(_MODES[mode], workflow, reason, user))
+    return await _carry_out(bootstrap_servers, _Order(_MODES[mode], workflow, reason, user), keys)
 
 
 class _Order(NamedTuple):
@@ -144,13 +156,13 @@ class _Order(NamedTuple):
         )
 
 
-async def _carry_out(bootstrap_servers: str, order: _Order) -> Command:
+async def _carry_out(bootstrap_servers: str, order: _Order, keys: Keys) -> Command:
     order.check()
-    async with open_log(bootstrap_servers, COMMANDS, ALERTS) as log:
+    async with open_log(bootstrap_servers, COMMANDS, ALERTS, verifier=keys.verifier) as log:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True)
         try:
             await producer.start()
-            command = await _command(log, producer, order)
+            command = await _command(log, producer, order, keys.signer)
             await _tell(producer, command, log.alerts.get(order.workflow))
         except KafkaError as error:
             raise BrokerError(
@@ -161,10 +173,13 @@ async def _carry_out(bootstrap_servers: str, order: _Order) -> Command:
     return command
 
 
-async def _command(log: CommandsLog, producer: Any, order: _Order) -> Command:
+async def _command(
+    log: CommandsLog, producer: Any, order: _Order, signer: Signer | None = None
+) -> Command:
     """Write commands until one is the accepted one of its generation."""
     for _ in range(TRIES):
         command = order.command(log.commands.get(order.workflow))
+        command = signer.sign(command) if signer else command
         await _write(producer, COMMANDS, command)
         if command in await log.refresh():
             return command
@@ -179,7 +194,7 @@ async def _command(log: CommandsLog, producer: Any, order: _Order) -> Command:
 
 async def _uphold(log: CommandsLog, producer: Any, workflow: str) -> None:
     """Ours was too late, and compaction keeps the newest record: write the one that holds again."""
-    while (holds := log.commands[workflow]) != log.newest[workflow]:
+    while (holds := log.commands[workflow]) != log.newest.get(workflow):
         await _write(producer, COMMANDS, holds)
         await log.refresh()
 

@@ -21,6 +21,7 @@ from typing import Any
 from faust.types import TP
 
 from andon.commands import Alert, Audit, Command, Position
+from andon.signing import Signer
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS
 from detectors.columns import Records, Rejected
 from detectors.effects import Effects
@@ -61,9 +62,11 @@ class Monitor:
         exporter: Exporter,
         snapshots: Snapshots,
         bounds: Bounds = BOUNDS,
+        signer: Signer | None = None,
     ) -> None:
         self._compiled = compiled
         self._bounds = bounds
+        self._signer = signer
         self._snapshots = snapshots
         self._open_commands = open_commands
         self._open_reader = open_reader
@@ -146,9 +149,10 @@ class Monitor:
                 for seat in self._seats.values():
                     seat.hear(command)
         self._exporter.acked(self._commands.acks)
+        self._exporter.set("andon_commands_refused", self._commands.refused)
         for workflow, holds in self._commands.commands.items():
             # Compaction keeps the newest record: it must be the one that holds.
-            if self._commands.newest[workflow] != holds:
+            if self._commands.newest.get(workflow) != holds:
                 await (await self._send(COMMANDS, workflow.encode(), holds.to_json(), None))
 
     async def look_after_pauses(self, now: datetime) -> None:
@@ -240,6 +244,8 @@ class Monitor:
         effects = taken.effects
         log = self._commands.history
         new = [item for item in effects.commands if not _holds(log.get(item.workflow, []), item)]
+        if self._signer:
+            new = list(map(self._signer.sign, new))
         return taken._replace(effects=effects._replace(commands=new))
 
     async def _carry_out(self, effects: Effects, records: Records) -> None:

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from andon.errors import AndonError
+from andon.signing import Keys
 from detectors.forgetting import BOUNDS, Bounds
 
 
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
     policy: Path = Path("policy.yaml")
     policies_from_topic: bool = False
 
+    signing_key: Path | None = None
+    verify_keys: str = ""
+
     snapshot_every_s: float = Field(default=60.0, gt=0)
     workflows_max: int = Field(default=BOUNDS.workflows_max, ge=1)
     events_exact: int = Field(default=BOUNDS.events_exact, ge=100)
@@ -47,6 +51,11 @@ class Settings(BaseSettings):
 
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9464, ge=0, le=65535)
+
+    @property
+    def keys(self) -> Keys:
+        """What commands are signed with, and whose are obeyed. Raises SigningKeyError."""
+        return Keys.of(self.signing_key, self.verify_keys)
 
     @property
     def bounds(self) -> Bounds:

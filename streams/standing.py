@@ -8,18 +8,19 @@ from andon.alert_text import finding, resume_command
 from andon.breaker import State
 from andon.commands import Ack, Command
 from andon.events import format_ts
+from andon.signing import NO_KEYS, Keys
 from andon.topics import ACKS, COMMANDS
 from streams.commands_log import open_log
 
 
-async def read_standings(bootstrap_servers: str) -> dict[str, Any]:
+async def read_standings(bootstrap_servers: str, keys: Keys = NO_KEYS) -> dict[str, Any]:
     """`workflows`: an object for each that a command was ever written for, by name;
     `unreadable`: a line for each record that was skipped. Ready for JSON.
 
     Raises:
         BrokerError: no broker, or no topics.
     """
-    async with open_log(bootstrap_servers, COMMANDS, ACKS) as log:
+    async with open_log(bootstrap_servers, COMMANDS, ACKS, verifier=keys.verifier) as log:
         rows = [
             standing(log.commands[name], log.acks.get(name, {})) for name in sorted(log.commands)
         ]

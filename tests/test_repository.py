@@ -138,7 +138,7 @@ def test_lock_names_no_host_and_hashes_every_pin(lock: str) -> None:
     ("lock", "extras", "groups"),
     [
         ("server.lock", ["server"], ["build"]),
-        ("dev.lock", ["metrics", "server", "local", "plot"], ["dev", "build"]),
+        ("dev.lock", ["metrics", "signed", "server", "local", "plot"], ["dev", "build"]),
     ],
 )
 def test_lock_satisfies_the_project(

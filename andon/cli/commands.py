@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from andon.cli import alerts, api, approvals, events, policy, schemas, topics
+from andon.cli import alerts, api, approvals, events, keys, policy, schemas, topics
 from andon.cli.audit import audit
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
@@ -30,5 +30,5 @@ for command in (
     *(backtest, report, tune, score),
 ):
     app.command()(command)
-for group in (api, approvals, alerts, events, policy, topics, schemas):
+for group in (api, approvals, alerts, events, policy, keys, topics, schemas):
     app.add_typer(group.app)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from andon.alert_text import clean
-from andon.cli.options import Servers, User, Why, failure, servers_of, user_of
+from andon.cli.options import Servers, User, Why, failure, keys_of, servers_of, user_of
 from andon.commands import Command
 from andon.errors import AndonError, TransitionError
 from andon.policy import Mode
@@ -27,7 +27,7 @@ def trip(
     from streams import control
 
     servers = servers_of("trip", bootstrap_servers)
-    _carry_out("trip", control.trip(servers, workflow, reason, user_of(user)))
+    _carry_out("trip", control.trip(servers, workflow, reason, user_of(user), keys=keys_of("trip")))
 
 
 def reset(
@@ -48,7 +48,8 @@ def reset(
 
     servers = servers_of("reset", bootstrap_servers)
     allowed = None if now else permits
-    _carry_out("reset", control.reset(servers, workflow, reason, user_of(user), allowed))
+    order = control.reset(servers, workflow, reason, user_of(user), allowed, keys=keys_of("reset"))
+    _carry_out("reset", order)
 
 
 def mode(
@@ -65,7 +66,8 @@ def mode(
     from streams import control
 
     servers = servers_of("mode", bootstrap_servers)
-    _carry_out("mode", control.set_mode(servers, workflow, mode, reason, user_of(user)))
+    order = control.set_mode(servers, workflow, mode, reason, user_of(user), keys_of("mode"))
+    _carry_out("mode", order)
 
 
 def _carry_out(name: str, order: Coroutine[Any, Any, Command]) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from andon.alert_text import clean
 from andon.errors import AndonError
+from andon.signing import Keys
 
 Why = Annotated[str, typer.Option("--reason", help="Why; kept in the audit record.")]
 User = Annotated[str | None, typer.Option(help="Who does it.", show_default="the login name")]
@@ -27,6 +28,16 @@ def servers_of(command: str, given: str | None) -> str:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         return given or load_settings().bootstrap_servers
+    except AndonError as error:
+        raise failure(command, error, 2) from error
+
+
+def keys_of(command: str) -> Keys:
+    """What commands are signed with, and whose are obeyed; ends `command` as `servers_of` does."""
+    from streams.settings import load_settings
+
+    try:
+        return load_settings().keys
     except AndonError as error:
         raise failure(command, error, 2) from error
 

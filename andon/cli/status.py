@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from andon.alert_text import clean
-from andon.cli.options import Servers, failure, servers_of
+from andon.cli.options import Servers, failure, keys_of, servers_of
 from andon.cli.tables import show_columns
 from andon.errors import AndonError
 
@@ -30,7 +30,7 @@ def status(
 
     servers = servers_of("status", bootstrap_servers)
     try:
-        found = asyncio.run(read_standings(servers))
+        found = asyncio.run(read_standings(servers, keys_of("status")))
     except AndonError as error:
         raise failure("status", error, 2) from error
     for line in found["unreadable"]:

@@ -15,6 +15,7 @@ from andon.guard.gate import Gate
 from andon.guard.tail import Tail
 from andon.guard.tally import Tally
 from andon.guard.transport import Record, Transport
+from andon.signing import Verifier
 from andon.topics import COMMANDS
 
 BEAT_EVERY_S = 5.0
@@ -37,12 +38,14 @@ class Follower:
         gate: Gate,
         tally: Tally,
         answers: Answers,
+        verifier: Verifier | None = None,
     ) -> None:
         self._workflow = workflow
         self._gate = gate
         self._tally = tally
         self._answers = answers
         self.tail = Tail(COMMANDS, transport, tally, self)
+        self._verifier = verifier
         self.forked()
 
     def forked(self) -> None:
@@ -90,6 +93,9 @@ class Follower:
     def _read(self, record: Record) -> Command | None:
         """The command, where it is one of this workflow; what cannot be read is counted."""
         if record.key != self._workflow.encode() or record.value is None:
+            return None
+        if self._verifier and (problem := self._verifier.problem(record.value)):
+            self._tally.fault("signature", "of a command that is refused", problem)
             return None
         try:
             command = Command.model_validate_json(record.value)

@@ -64,6 +64,8 @@ class Guard:
         mode: of all events: `live`, the default, `shadow` or `sandbox`. Or ANDON_MODE.
         queue_max: the most events held in memory, about 1 kB each.
         exit_timeout_s: how long the end of the process waits for the last events.
+        verify_keys: public keys, several by commas; commands that none of them has signed are
+            refused. Or ANDON_VERIFY_KEYS. Without keys every command is obeyed.
         kafka: further settings of kafka-python's clients, such as security_protocol.
         clock: tells the time, with an offset.
         transport: another way to the event stream, such as MemoryTransport in tests.
@@ -90,6 +92,7 @@ class Guard:
         mode: Mode | str | None = None,
         queue_max: int = 10_000,
         exit_timeout_s: float = 5.0,
+        verify_keys: str | Sequence[str] | None = None,
         kafka: Mapping[str, Any] | None = None,
         clock: Clock = now,
         transport: Transport | None = None,
@@ -138,7 +141,12 @@ class Guard:
             self.workflow, self.automation, self._gate, self._recorder, self._outbox, clock
         )
         self._follower = Follower(
-            self.workflow, self._transport, self._gate, self._tally, self._answers
+            self.workflow,
+            self._transport,
+            self._gate,
+            self._tally,
+            self._answers,
+            settings.verifier(verify_keys),
         )
         self._undos = Undos(self._people, self._recorder, self._outbox)
         process.register(self)

@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from andon.errors import SigningKeyError
 from andon.events import Capability
 from andon.guard.transport import Transport
+from andon.signing import Verifier
 
 PORT = 9092
 C = TypeVar("C", bound=str)
@@ -72,6 +74,16 @@ def ledger(given: str | None) -> str:
     state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state")
     default = Path(state, "andon", "ledger.sqlite3")
     return given or os.environ.get(_variable("ledger")) or os.path.expanduser(default)
+
+
+def verifier(given: str | Sequence[str] | None) -> Verifier | None:
+    """Who tells whether a command is signed with one of these keys; None where there are none."""
+    value = given or os.environ.get(_variable("verify_keys")) or ()
+    keys = value.split(",") if isinstance(value, str) else value
+    try:
+        return Verifier([key.strip() for key in keys]) if keys else None
+    except SigningKeyError as error:
+        raise ValueError(f"verify_keys: {error}") from None
 
 
 def _address(text: str) -> str:

@@ -13,7 +13,9 @@ log.addHandler(logging.NullHandler())
 
 LOG_EVERY_S = 60.0
 
-Fault = Literal["extractor", "classifier", "field", "command", "connection", "ledger", "approval"]
+Fault = Literal[
+    "extractor", "classifier", "field", "command", "signature", "connection", "ledger", "approval"
+]
 ACTIONS = "andon_guard_actions_total"
 EVENTS = "andon_guard_events_total"
 FAULTS = "andon_guard_faults_total"

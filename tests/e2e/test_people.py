@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from andon.breaker import State
+from andon.signing import Verifier, write_new_key
+from andon.topics import COMMANDS
 from tests.andon.streaming import until
 from tests.e2e.harness import Kafka, Monitor, Unique, andon, status_of
 from tests.eventlog import START, line
 
 STATES = tuple(State)
+MONEY = {"name": "money", "rate": "value", "over": "10m", "at_least": 50, "currency": "USD"}
 
 
 def test_the_monitor_follows_people_also_after_a_restart(
@@ -59,3 +65,37 @@ def test_the_monitor_follows_people_also_after_a_restart(
     assert [d.reason.event_ids[0] for d in detections if d.reason] == ["b", "d"]
     refusal = andon(kafka, "trip", unique("people"), "--reason", " ", status=2)
     assert "reason: must have 1 to 1,000 characters" in refusal
+
+
+def test_who_has_no_key_moves_nobody(
+    kafka: Kafka, unique: Unique, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitor and a person with a key, a person without one."""
+    workflow, key = unique("signed"), tmp_path / "key.pem"
+    public = write_new_key(key).public
+    policy = {"name": "all", "match": {"workflow": workflow}, "rules": [MONEY]}
+
+    def last_command() -> bytes:
+        mine = [each for each in kafka.read(COMMANDS) if each.key == workflow.encode()]
+        return bytes(mine[-1].value)
+
+    keyed = {"group": unique("signed"), "ANDON_SIGNING_KEY": str(key)}
+    with Monitor(kafka.address, tmp_path, [policy], "--no-alerts", **keyed) as monitor:
+        refund = line("a", 1, workflow=workflow, value=60, currency="USD")
+        kafka.produce([(workflow.encode(), refund)])
+        until(lambda: kafka.commands(workflow), "the pause")
+        (pause,) = kafka.commands(workflow)
+        assert Verifier([public]).problem(pause.to_json()) is None
+        andon(kafka, "reset", workflow, "--reason", "let me through", "--user", "eve")
+        until(lambda: monitor.metric("andon_commands_refused") >= 1, "the refusal")
+        assert monitor.metric("andon_breaker_state", workflow=workflow) == STATES.index(State.OPEN)
+        # Compaction would have left the forged one alone.
+        until(lambda: last_command() == pause.to_json(), "the pause once more")
+        monkeypatch.setenv("ANDON_SIGNING_KEY", str(key))
+        assert f"{workflow} " in andon(kafka, "status")
+        assert "it is not signed" in andon(kafka, "status")
+        andon(kafka, "reset", workflow, "--reason", "it is fine", "--user", "ana")
+        number = STATES.index(State.HALF_OPEN)
+        until(
+            lambda: monitor.metric("andon_breaker_state", workflow=workflow) == number, "the reset"
+        )

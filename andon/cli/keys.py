@@ -1,0 +1,43 @@
+"""`andon keys`: the keys with which commands are signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from andon.alert_text import clean
+from andon.errors import SigningKeyError
+from andon.signing import Signer, write_new_key
+
+app = typer.Typer(name="keys", no_args_is_help=True, help="Keys with which commands are signed.")
+
+File = Annotated[Path, typer.Argument(help="The PEM file of the private key.")]
+
+
+@app.command()
+def new(file: File) -> None:
+    """Make a private key for ANDON_SIGNING_KEY; prints the public one, for guards.
+
+    Exit status: 0 written, 2 the file is there already or cannot be written.
+    """
+    typer.echo(_of("new", lambda: write_new_key(file)).public)
+
+
+@app.command()
+def show(file: File) -> None:
+    """Print the public key of a private one, as ANDON_VERIFY_KEYS takes it.
+
+    Exit status: 0 printed, 2 there is no such key.
+    """
+    typer.echo(_of("show", lambda: Signer.read(file)).public)
+
+
+def _of(name: str, make: Callable[[], Signer]) -> Signer:
+    try:
+        return make()
+    except SigningKeyError as error:
+        typer.echo(clean(f"andon keys {name}: {error}"), err=True)
+        raise typer.Exit(2) from error
