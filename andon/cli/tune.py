@@ -14,8 +14,10 @@ from typing import Annotated
 
 import typer
 
+from andon.cli.options import Json, failure
+from andon.cli.policy_topic import mistakes
 from andon.cli.progress import reading
-from andon.errors import AndonError
+from andon.errors import AndonError, FileError
 from andon.log_files import STDIN, size_of
 
 
@@ -41,7 +43,7 @@ def tune(
     margin: Annotated[
         float, typer.Option(min=1.0, help="The bound, over the highest healthy rate.")
     ] = 2.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Propose bounds from a history, which may hold incidents: print a policy file.
 
@@ -74,9 +76,10 @@ def tune(
             tuning = run(readings, margin)
             with reading("Try out", size) as told:
                 report = tried(tuning, Log(names, told))
+    except FileError as error:
+        raise mistakes(error, 2) from error
     except AndonError as error:
-        typer.echo(f"andon tune: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise failure("tune", error, 2) from error
     if as_json:
         typer.echo(json.dumps(told_as_json(tuning, report)))
     else:
