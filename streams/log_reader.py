@@ -12,7 +12,7 @@ from faust.types import TP
 from andon.errors import BrokerError
 from streams.batch import Batch
 
-RECORDS_MAX = 2_000
+RECORDS_MAX = 500
 """Records in a batch: few, because the events of now wait while they are taken."""
 
 Read = Callable[[TP, int, int], AsyncIterator[Batch]]
