@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 
+from andon.topics import POLICIES
 from streams.broker import EmbeddedBroker
+from streams.policy_topic import held
 from streams.settings import Settings
 from streams.topics import apply
 from tests.apache_kafka.broker import ApacheKafka, first_start
@@ -76,6 +80,26 @@ def own_broker(broker_class: type[EmbeddedBroker], tmp_path: Path) -> Iterator[E
     """A broker for this test alone, without topics: to stop, kill or fill as it likes."""
     with broker_class(tmp_path / "broker") as own:
         yield own
+
+
+@pytest.fixture(scope="module")
+def policy_broker(
+    broker_class: type[EmbeddedBroker], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Address of a broker whose policies are those of the tests of one file."""
+    with broker_class(tmp_path_factory.mktemp("broker")) as own:
+        apply(own.bootstrap_servers, Settings())
+        yield own.bootstrap_servers
+
+
+@pytest.fixture
+def no_policies(policy_broker: str) -> str:
+    """Address of a broker that holds no policies."""
+    names = asyncio.run(held(policy_broker)).held
+    with KafkaProducer(bootstrap_servers=policy_broker) as producer:
+        for name in names:
+            producer.send(POLICIES, None, name.encode()).get(30)
+    return policy_broker
 
 
 @pytest.fixture

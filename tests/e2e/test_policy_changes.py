@@ -13,9 +13,6 @@ from kafka import KafkaProducer
 from andon.breaker import State
 from andon.commands import EVERY_WORKFLOW, Audit
 from andon.topics import POLICIES
-from streams.broker import EmbeddedBroker
-from streams.settings import Settings
-from streams.topics import apply
 from tests.andon.streaming import until
 from tests.e2e.harness import PATIENCE_S, Kafka, Monitor, Unique, andon, policy_file
 from tests.eventlog import line
@@ -45,10 +42,9 @@ def running(kafka: Kafka, tmp_path: Path, unique: Unique) -> Iterator[Monitor]:
 
 
 @pytest.fixture
-def own_kafka(own_broker: EmbeddedBroker) -> Iterator[Kafka]:
+def own_kafka(no_policies: str) -> Iterator[Kafka]:
     """A broker that holds no policies."""
-    apply(own_broker.bootstrap_servers, Settings())
-    kafka = Kafka(own_broker.bootstrap_servers)
+    kafka = Kafka(no_policies)
     yield kafka
     kafka.close()
 

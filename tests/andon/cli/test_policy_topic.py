@@ -10,9 +10,6 @@ from typer.testing import CliRunner, Result
 from andon.cli.policy import app
 from andon.policy_file import load_policies, parse_policies
 from andon.topics import POLICIES
-from streams.broker import EmbeddedBroker
-from streams.settings import Settings
-from streams.topics import apply
 
 TEXT = """\
 version: 1
@@ -23,10 +20,9 @@ policies:
 
 
 @pytest.fixture
-def file(own_broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def file(no_policies: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A policy file, beside a broker that holds no policies."""
-    apply(own_broker.bootstrap_servers, Settings())
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", own_broker.bootstrap_servers)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", no_policies)
     path = tmp_path / "p.yaml"
     path.write_text(TEXT)
     return path
@@ -122,10 +118,8 @@ def test_without_a_broker(file: Path) -> None:
         assert "no Kafka broker answers at 127.0.0.1:1" in done.stderr
 
 
-def test_what_somebody_else_wrote_is_told_and_can_be_replaced(
-    file: Path, own_broker: EmbeddedBroker
-) -> None:
-    with KafkaProducer(bootstrap_servers=own_broker.bootstrap_servers) as producer:
+def test_what_somebody_else_wrote_is_told_and_can_be_replaced(file: Path, no_policies: str) -> None:
+    with KafkaProducer(bootstrap_servers=no_policies) as producer:
         producer.send(POLICIES, b'{"name": "odd"}', b"odd").get(30)
     assert "odd: was not written by `andon policy push`" in run("pull", status=1).stderr
     assert "use --prune" in run("push", file, "--keep", status=1).stderr
