@@ -42,6 +42,13 @@ POLICIES: list[dict[str, Any]] = [
         "rules": PLANT_RULES,
     },
     {
+        "name": "loop",
+        "match": {"workflow": "loop-*"},
+        "rules": [MONEY],
+        "obey": {"within": "2s"},
+        "alert": {"severity": "critical", "receivers": ["hook"]},
+    },
+    {
         "name": "people",
         "match": {"workflow": "people-*"},
         "rules": [MONEY],
@@ -77,8 +84,15 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="package")
+def lever() -> Iterator[Hook]:
+    """A web server that stops what does not obey."""
+    with Hook() as lever:
+        yield lever
+
+
+@pytest.fixture(scope="package")
 def monitor(
-    kafka: Kafka, hook: Hook, tmp_path_factory: pytest.TempPathFactory
+    kafka: Kafka, hook: Hook, lever: Hook, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Monitor]:
     """A running monitor with all of POLICIES, that delivers alerts."""
     folder = tmp_path_factory.mktemp("monitor")
@@ -87,8 +101,12 @@ def monitor(
         {"name": "hook", "webhook": {"url": hook.url, "secret_env": "HOOK_SECRET"}},
         {"name": "terminal", "terminal": {}},
     ]
-    receivers.write_text(yaml.safe_dump({"receivers": entries, "default": ["terminal"]}))
+    airflow = {"url": lever.url, "dag": "agents", "token_env": "LEVER_TOKEN"}
+    actuator = {"name": "lever", "workflows": "loop-*", "resume": True, "airflow": airflow}
+    document = {"receivers": entries, "default": ["terminal"], "actuators": [actuator]}
+    receivers.write_text(yaml.safe_dump(document))
     options = ("--receivers", str(receivers))
-    with Monitor(kafka.address, folder, POLICIES, *options, HOOK_SECRET=SECRET) as monitor:
+    secrets = {"HOOK_SECRET": SECRET, "LEVER_TOKEN": "s3cret"}
+    with Monitor(kafka.address, folder, POLICIES, *options, **secrets) as monitor:
         yield monitor
         assert monitor.stop() == 0, monitor.log.read_text()

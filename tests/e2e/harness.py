@@ -18,8 +18,8 @@ import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from andon.commands import Ack, Alert, Audit, Command
-from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS, EVENTS
+from andon.commands import Ack, Alert, Audit, Command, Heartbeat
+from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS, EVENTS, HEARTBEATS
 from tests.andon.streaming import until
 
 ANDON = str(Path(sys.executable).with_name("andon"))
@@ -75,24 +75,28 @@ class Kafka:
         """All of them."""
         return [Ack.model_validate_json(value) for value in self._of(ACKS, workflow)]
 
+    def heartbeats(self, workflow: str) -> list[Heartbeat]:
+        """All of them."""
+        return [Heartbeat.model_validate_json(value) for value in self._of(HEARTBEATS, workflow)]
+
     def alerts(self, workflow: str) -> list[Alert]:
         """Without repetitions."""
         read = [Alert.model_validate_json(value) for value in self._of(ALERTS, workflow)]
         return list({alert.alert_id: alert for alert in read}.values())
 
-    def ends(self) -> dict[int, int]:
-        """The end of each partition of the event topic."""
-        ends = self._consumer.end_offsets(self._partitions(EVENTS))
+    def ends(self, topic: str = EVENTS) -> dict[int, int]:
+        """The end of each partition, of the event topic unless said."""
+        ends = self._consumer.end_offsets(self._partitions(topic))
         return {at.partition: end for at, end in ends.items()}
 
-    def committed(self, group: str) -> dict[int, int]:
-        """How far a group has come in each partition of the event topic."""
+    def committed(self, group: str, topic: str = EVENTS) -> dict[int, int]:
+        """How far a group has come in each partition, of the event topic unless said."""
         if group not in self._groups:
             self._groups[group] = KafkaConsumer(
                 bootstrap_servers=self.address, group_id=group, enable_auto_commit=False
             )
         consumer = self._groups[group]
-        return {at.partition: consumer.committed(at) or 0 for at in self._partitions(EVENTS)}
+        return {at.partition: consumer.committed(at) or 0 for at in self._partitions(topic)}
 
     def close(self) -> None:
         for client in (self._producer, self._consumer, *self._groups.values()):
@@ -280,6 +284,11 @@ guard.close()
         self._process.stdin.write(f"{value}\n")
         self._process.stdin.flush()
         return self._answer()
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
