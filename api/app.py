@@ -9,7 +9,17 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from andon.policy_file import load_policies
-from api import breakers, events, health, openapi, permits, problems
+from api import (
+    approvals,
+    audit,
+    breakers,
+    events,
+    health,
+    openapi,
+    permits,
+    policies,
+    problems,
+)
 from api.auth import Auth
 from api.backend import Parts
 from api.guards import Guards, Proposal
@@ -21,8 +31,8 @@ from api.requests import LocalNames, Requests
 from api.settings import ApiSettings
 from streams.settings import Settings
 
-ROUTES = (events, permits, breakers, health)
-BODIES = (Proposal, breakers.Trip, breakers.Reset)
+ROUTES = (events, permits, breakers, approvals, policies, audit, health)
+BODIES = (Proposal, breakers.Trip, breakers.Reset, approvals.Answer)
 
 
 def make_app(settings: ApiSettings, server: Settings) -> FastAPI:
@@ -32,15 +42,17 @@ def make_app(settings: ApiSettings, server: Settings) -> FastAPI:
         TokensError, PolicyError: a file cannot be read.
     """
     metrics = Metrics()
-    policies = load_policies(settings.policy) if settings.policy else None
+    limits = load_policies(settings.policy) if settings.policy else None
     ledger = str(server.data_dir / "ledger.sqlite3")
 
     @asynccontextmanager
     async def connected(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub()
         link = Link(server.bootstrap_servers, hub)
-        guards = Guards(settings, ledger, policies, hub, link)
-        app.state.parts = Parts(server.bootstrap_servers, link, guards, Once(), metrics)
+        guards = Guards(settings, ledger, limits, hub, link)
+        app.state.parts = Parts(
+            server.bootstrap_servers, server.events_kept_s, link, guards, Once(), metrics
+        )
         running = asyncio.create_task(link.run())
         yield
         await guards.close()
@@ -51,6 +63,7 @@ def make_app(settings: ApiSettings, server: Settings) -> FastAPI:
     app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.settings = settings
     app.state.auth = Auth(settings)
+    app.state.routes = [route for room in ROUTES for route in room.router.routes]
     for room in ROUTES:
         app.include_router(room.router)
     problems.install(app)

@@ -18,6 +18,7 @@ class Parts:
     """The parts of a running API."""
 
     bootstrap_servers: str
+    events_kept_s: int
     link: Link
     guards: Guards
     once: Once

@@ -27,5 +27,24 @@ CLOUDEVENT: dict[str, Any] = {
     "datacontenttype": "application/json",
     "data": EVENT,
 }
+POLICY: dict[str, Any] = {
+    "version": 1,
+    "policies": [
+        {
+            "name": "refunds",
+            "match": {"workflow": "refunds*"},
+            "rules": [{"name": "errors", "rate": "error", "over": "1h", "above": "5%", "min": 20}],
+        }
+    ],
+}
+POLICY_YAML = """\
+version: 1
+policies:
+  - name: refunds
+    match: {workflow: "refunds*"}
+    rules:
+      - {name: errors, rate: error, over: 1h, above: 5%, min: 20}
+"""
+ANSWER = {"reason": "the customer was charged twice"}
 TRIP = {"reason": "refunds go to the wrong customers"}
 RESET = {"reason": "fixed in release 14", "permits": 10}

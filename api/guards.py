@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from andon import Guard
 from andon.breaker import State
-from andon.errors import AndonError, BreakerOpen, BrokerError
+from andon.errors import AndonError, BreakerOpen, BrokerError, ReviewNeeded
 from andon.events import Capability, Currency, Event, Mode, Name, Outcome, Text
 from andon.guard.attempt import Attempt
 from andon.policy import PolicyBook
@@ -59,6 +59,7 @@ class Permit(BaseModel):
     generation: int
     reason: str | None = Field(None, description="why not")
     field: str | None = Field(None, description="of the action, where it breaches a limit or scope")
+    review: str | None = Field(None, description="the request that waits for people: ask again")
     expires_in_s: float | None = Field(None, description="by then its event has to be told")
 
 
@@ -156,6 +157,7 @@ class Guards:
             generation=generation,
             reason=None if error is None else str(error),
             field=getattr(error, "field", None),
+            review=error.ticket.id if isinstance(error, ReviewNeeded) else None,
         )
 
     def _forget_old_permits(self) -> None:

@@ -65,6 +65,23 @@ def event_bodies() -> Json:
     return {"requestBody": {"required": True, "content": content}}
 
 
+POLICY_TYPES = ("application/yaml", "application/json")
+POLICY_BODY: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media_type: {
+                "schema": {"description": "see schemas/policy.schema.json", **kind},
+                "example": example,
+            }
+            for media_type, kind, example in (
+                (POLICY_TYPES[0], {"type": "string"}, examples.POLICY_YAML),
+                (POLICY_TYPES[1], {}, examples.POLICY),
+            )
+        },
+    }
+}
+
 CLOUDEVENT: Json = {
     "type": "object",
     "description": "A CloudEvent 1.0 in structured mode. In binary mode its attributes are "
@@ -94,7 +111,7 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
         _, own = models_json_schema([(model, "validation") for model in models], ref_template=REF)
         schemas |= own["$defs"]
         schemas["CloudEvent"] = CLOUDEVENT
-        schemas["Event"] = _event()
+        schemas |= _event()
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         made["components"]["schemas"] = dict(sorted(schemas.items()))
@@ -104,11 +121,8 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
 
 
 def _event() -> Json:
-    """The event's own schema, without the closing: the API reads tolerantly."""
-    schema = json_schema(Event)
+    """The event's own schemas, without the closing: the API reads tolerantly."""
+    text = json.dumps(json_schema(Event)).replace("#/$defs/", REF.format(model=""))
+    schema: Json = json.loads(text)
     del schema["$schema"], schema["additionalProperties"]
-    for name, kind in schema.pop("$defs").items():
-        schema = json.loads(
-            json.dumps(schema).replace(json.dumps({"$ref": f"#/$defs/{name}"}), json.dumps(kind))
-        )
-    return schema
+    return {**schema.pop("$defs"), "Event": schema}

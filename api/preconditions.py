@@ -25,3 +25,14 @@ def expected(if_match: str | None, *, required: bool = False) -> int | None:
         raise ProblemError(428, told)
     found = re.fullmatch(r'"([0-9]+)"', if_match or "")
     return int(found[1]) if found else None
+
+
+AnyIfMatch = Annotated[
+    str | None,
+    Header(description="the ETag of the policies as the caller saw them, or * for any"),
+]
+
+
+def changed(if_match: str | None, version: str) -> bool:
+    """Whether what stands now is not what the caller has seen."""
+    return if_match not in (None, "*", f'"{version}"')

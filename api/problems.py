@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from andon.errors import BrokerError, TransitionError
+from streams.approvals import ApprovalError
 from streams.control import GenerationError
 
 MEDIA_TYPE = "application/problem+json"
@@ -95,6 +97,7 @@ TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 STATUS: dict[type[Exception], int] = {
     GenerationError: 412,
     TransitionError: 409,
+    ApprovalError: 409,
     BrokerError: 503,
 }
 """What errors of other rooms mean to a client; the first that fits."""
@@ -122,7 +125,17 @@ async def _of_the_framework(request: Request, error: Exception) -> JSONResponse:
         405: f"{request.method} is not possible at {request.url.path}; see /openapi.json",
     }
     detail = hints.get(error.status_code, error.detail)
-    return answer(request, ProblemError(error.status_code, detail, headers=error.headers))
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (methods := _allowed(request)):
+        headers["Allow"] = ", ".join(methods)
+    return answer(request, ProblemError(error.status_code, detail, headers=headers))
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes at a path; the framework tells those of one."""
+    routes: list[Route] = request.app.state.routes
+    here = [each for each in routes if each.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in here for method in route.methods or ()})
 
 
 async def _of_parameters(request: Request, error: Exception) -> JSONResponse:

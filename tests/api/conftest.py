@@ -12,6 +12,7 @@ from tests.api.serving import Api
 LIMITS = [
     {"value": 2000, "currency": "USD", "then": "deny"},
     {"value": 100, "currency": "EUR", "over": "1h", "then": "deny"},
+    {"value": 50, "currency": "GBP", "then": "review"},
 ]
 POLICY = {
     "version": 1,

@@ -23,6 +23,13 @@ NEEDED = {
     ("GET", "/v1/breakers/w"): "breakers:read",
     ("POST", "/v1/breakers/w/trip"): "breakers:write",
     ("POST", "/v1/breakers/w/reset"): "breakers:write",
+    ("GET", "/v1/approvals"): "approvals:read",
+    ("POST", "/v1/approvals/w/approve"): "approvals:write",
+    ("POST", "/v1/approvals/w/deny"): "approvals:write",
+    ("GET", "/v1/policies"): "policies:read",
+    ("POST", "/v1/policies/validate"): "policies:read",
+    ("PUT", "/v1/policies"): "policies:write",
+    ("GET", "/v1/audit"): "audit:read",
 }
 
 
@@ -52,7 +59,9 @@ def test_each_route_needs_its_scope_before_anything_else(
 def test_every_route_of_the_api_is_held_to_its_scope(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
     routes = {
-        (method.upper(), path.replace("{workflow}", "w")): operation["security"]
+        (method.upper(), path.replace("{workflow}", "w").replace("{request_id}", "w")): operation[
+            "security"
+        ]
         for path, methods in paths.items()
         for method, operation in methods.items()
         if path.startswith("/v1/")

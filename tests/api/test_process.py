@@ -33,6 +33,11 @@ def test_errors_of_the_framework_are_problems_too(
     assert "/openapi.json" in problem["detail"]
 
 
+def test_a_method_that_is_not_there_is_told_those_that_are(api: Api) -> None:
+    answer = api.client.delete("/v1/policies")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")
+
+
 def test_it_counts_what_it_answers(api: Api, unique: Callable[[str], str]) -> None:
     accepted = 'andon_api_events_total{fate="accepted"}'
     rejected = 'andon_api_events_total{fate="rejected"}'
