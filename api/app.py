@@ -39,19 +39,19 @@ def make_app(settings: ApiSettings, server: Settings) -> FastAPI:
     """The API, not yet connected.
 
     Raises:
-        TokensError, PolicyError: a file cannot be read.
+        TokensError, PolicyError, SigningKeyError: a file cannot be read.
     """
-    metrics = Metrics()
+    metrics, keys = Metrics(), server.keys
     limits = load_policies(settings.policy) if settings.policy else None
     ledger = str(server.data_dir / "ledger.sqlite3")
 
     @asynccontextmanager
     async def connected(app: FastAPI) -> AsyncIterator[None]:
         hub = Hub()
-        link = Link(server.bootstrap_servers, hub)
+        link = Link(server.bootstrap_servers, keys, hub)
         guards = Guards(settings, ledger, limits, hub, link)
         app.state.parts = Parts(
-            server.bootstrap_servers, server.events_kept_s, link, guards, Once(), metrics
+            server.bootstrap_servers, keys, server.events_kept_s, link, guards, Once(), metrics
         )
         running = asyncio.create_task(link.run())
         yield

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from andon.signing import Keys
 from api.guards import Guards
 from api.link import Link
 from api.metrics import Metrics
@@ -18,6 +19,7 @@ class Parts:
     """The parts of a running API."""
 
     bootstrap_servers: str
+    keys: Keys
     events_kept_s: int
     link: Link
     guards: Guards

@@ -120,7 +120,12 @@ async def trip_breaker(
         idempotency_key,
         ("trip", workflow, order, generation),
         lambda: control.trip(
-            backend.bootstrap_servers, workflow, order.reason, caller.name, expected=generation
+            backend.bootstrap_servers,
+            workflow,
+            order.reason,
+            caller.name,
+            expected=generation,
+            keys=backend.keys,
         ),
     )
     return _tagged(Breaker.of(workflow, command), response)
@@ -154,6 +159,7 @@ async def reset_breaker(
             caller.name,
             order.permits,
             expected=generation,
+            keys=backend.keys,
         ),
     )
     return _tagged(Breaker.of(workflow, command), response)

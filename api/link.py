@@ -16,6 +16,7 @@ from andon.approvals_log import ApprovalsLog, Request
 from andon.commands import Command
 from andon.errors import BrokerError
 from andon.guard.transport import Message, Record
+from andon.signing import Keys
 from andon.topics import APPROVALS, COMMANDS
 from api.hub import Hub
 from streams.commands_log import CommandsLog, open_log
@@ -33,8 +34,9 @@ log = logging.getLogger("andon.api")
 class Link:
     """Connects, and connects again; `run` goes on until it is cancelled."""
 
-    def __init__(self, bootstrap_servers: str, hub: Hub) -> None:
+    def __init__(self, bootstrap_servers: str, keys: Keys, hub: Hub) -> None:
         self._bootstrap_servers = bootstrap_servers
+        self._keys = keys
         self._hub = hub
         self._producer: AIOKafkaProducer | None = None
         self._failed = asyncio.Event()
@@ -109,7 +111,7 @@ class Link:
             try:
                 async with AsyncExitStack() as stack:
                     enter, servers = stack.enter_async_context, self._bootstrap_servers
-                    commands = await enter(open_log(servers))
+                    commands = await enter(open_log(servers, verifier=self._keys.verifier))
                     approvals = await enter(open_topics(servers, APPROVALS))
                     self._requests = ApprovalsLog()
                     self._hub.begin(

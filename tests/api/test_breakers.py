@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from andon.breaker import State
 from andon.commands import Audit, Command
+from andon.signing import write_new_key
 from andon.topics import AUDIT, COMMANDS
-from tests.andon.streaming import records
-from tests.api.serving import Api
+from streams.broker import EmbeddedBroker
+from streams.settings import Settings
+from streams.topics import apply
+from tests.andon.streaming import records, tell
+from tests.api.serving import Api, proposal
 
 Unique = Callable[[str], str]
 WHY = {"reason": "wrong customers"}
@@ -112,3 +117,22 @@ def test_a_name_that_no_workflow_has_is_refused(api: Api) -> None:
     answer = trip(api, "x" * 201)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "workflow"
+
+
+def test_commands_are_signed_where_there_is_a_key(
+    own_broker: EmbeddedBroker, tmp_path: Path, unique: Unique
+) -> None:
+    address, path = own_broker.bootstrap_servers, tmp_path / "key.pem"
+    apply(address, Settings())
+    public = write_new_key(path).public
+    keys = {"ANDON_SIGNING_KEY": str(path), "ANDON_VERIFY_KEYS": public}
+    with Api(address, tmp_path, **keys) as api:
+        workflow = unique("signed")
+        assert trip(api, workflow).status_code == 200
+        (command,) = commands(address, workflow)
+        assert command.signature
+        asked = api.client.post("/v1/permits", json=proposal(workflow))
+        assert asked.json()["allow"] is False
+        forged = command.model_copy(update={"generation": 2, "state": State.CLOSED})
+        tell(address, forged)
+        assert api.client.get(f"/v1/breakers/{workflow}").json()["generation"] == 1
