@@ -70,11 +70,6 @@ def check_policies(draft: yaml_lines.Draft) -> PolicyBook:
     return yaml_lines.check(draft, PolicyBook, _FORMAT)
 
 
-def policies_text(book: PolicyBook) -> str:
-    """YAML that says the same, without what goes without saying; presets are written out."""
-    return yaml_lines.text_of(book.model_dump(mode="json", exclude_defaults=True))
-
-
 def load_presets() -> PolicyBook:
     """All presets as one book: each watches the actions of its capability."""
     return PolicyBook.model_validate({"version": 1, "policies": list(map(preset, PRESETS))})

@@ -55,6 +55,18 @@ def read(text: str) -> Any:
     return yaml.safe_load(text)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what is no plain word in double quotes, on one line."""
+
+
+def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = re.fullmatch(r"[\w.*/@%-][\w.*/@% -]*", text, re.ASCII)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _word)
+
+
 class Draft(NamedTuple):
     """A file whose text is YAML, before its model has checked it."""
 
@@ -73,10 +85,16 @@ class Draft(NamedTuple):
         return problem._replace(file=self.file, line=line)
 
 
-def text_of(document: dict[str, Any]) -> str:
-    """YAML as people write it: what holds no mapping or list itself stands on one line."""
-    # PyYAML writes some characters beyond ASCII so that it reads others: they are escaped.
-    return yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
+def flow(value: Any) -> str:
+    """A value on one line, as people write it."""
+    text = yaml.dump(
+        *(value, None, _Dumper),
+        default_flow_style=True,
+        sort_keys=False,
+        width=1 << 20,
+        allow_unicode=True,
+    )
+    return str(text).removesuffix("\n").removesuffix("\n...")
 
 
 def load(path: str | Path, model: type[M], format_: Format) -> M:

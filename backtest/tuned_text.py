@@ -9,8 +9,8 @@ from typing import Any
 from andon.alert_text import RATE_NAMES
 from andon.events import format_ts
 from andon.policy import Policy, Rule
+from andon.policy_text import policy_text
 from backtest.bounds import Found, Peak
-from backtest.policy_text import policy_text
 from backtest.tables import amount, bound_text, counted, minute, spell
 from backtest.tune import DAY_US, Proposal, Tuning
 from detectors.plan import MICRO

@@ -34,6 +34,7 @@ NEED_AN_EXTRA = (
     "andon.guard.exporter",
     "andon.policy_file",
     "andon.policy_review",
+    "andon.policy_text",
     "andon.second_look",
     "andon.yaml_lines",
 )

@@ -91,7 +91,8 @@ def show(
     Of a workflow, automation and capability it prints the policy that watches their events; where
     one is not named, all policies that may. Exit status: 0, 1 no policy does, 2 a bad file.
     """
-    from andon.policy_file import load_policies, policies_text
+    from andon.policy_file import load_policies
+    from andon.policy_text import policy_text
 
     try:
         book = load_policies(file)
@@ -104,7 +105,7 @@ def show(
         raise typer.Exit(1)
     book = PolicyBook(version=1, policies=policies)
     as_data = book.model_dump(mode="json", exclude_defaults=True)
-    typer.echo(json.dumps(as_data, indent=2) if as_json else policies_text(book).rstrip())
+    typer.echo(json.dumps(as_data, indent=2) if as_json else policy_text(book).rstrip())
 
 
 app.command()(push)

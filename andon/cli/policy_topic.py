@@ -71,10 +71,10 @@ def pull(
 
     Exit status: 0, 1 it holds none that can be used, 2 no broker, or the file cannot be written.
     """
-    from andon.policy_file import policies_text
+    from andon.policy_text import policy_text
 
     book = _held("pull", bootstrap_servers)
-    text = json.dumps(_data(book), indent=2) + "\n" if as_json else policies_text(book)
+    text = json.dumps(_data(book), indent=2) + "\n" if as_json else policy_text(book)
     try:
         if out is None:
             typer.echo(text, nl=False)
@@ -103,7 +103,8 @@ def diff(file: File, as_json: Json = False, bootstrap_servers: Servers = None) -
 
     Exit status: 0 nothing, 1 something, 2 no broker, or the file cannot be used.
     """
-    from andon.policy_file import load_policies, policies_text
+    from andon.policy_file import load_policies
+    from andon.policy_text import policy_text
     from streams import policy_topic
 
     servers = servers_of("policy diff", bootstrap_servers)
@@ -115,7 +116,7 @@ def diff(file: File, as_json: Json = False, bootstrap_servers: Servers = None) -
     if as_json:
         typer.echo(json.dumps(differences(before, book)._asdict(), indent=2))
     else:
-        old, new = (policies_text(each).splitlines() if each else [] for each in (before, book))
+        old, new = (policy_text(each).splitlines() if each else [] for each in (before, book))
         for line in difflib.unified_diff(old, new, "held by the broker", str(file), lineterm=""):
             typer.echo(line)
     raise typer.Exit(int(before != book))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from andon.errors import PolicyError
 from andon.policy import PolicyBook
-from andon.policy_file import load_policies, parse_policies, policies_text
+from andon.policy_file import load_policies, parse_policies
+from andon.policy_text import policy_text
 from tests.andon.policy_documents import CONTRACT, books
 
 
@@ -48,7 +49,7 @@ def test_reads_what_yaml_can_write(document: dict[str, Any]) -> None:
 @given(books())
 def test_what_it_writes_it_reads_again(document: dict[str, Any]) -> None:
     book = PolicyBook.model_validate(document)
-    assert parse_policies(policies_text(book)) == book
+    assert parse_policies(policy_text(book)) == book
 
 
 ANYTHING = st.recursive(
@@ -84,9 +85,9 @@ def spoil(document: Any, data: st.DataObject) -> None:
 
 
 def test_writes_a_policy_as_people_do() -> None:
-    text = policies_text(parse_policies(CONTRACT))
-    assert "\n- name: refunds\n  match:\n    workflow: [refunds*]\n" in text
-    assert "- {name: too-many-reversals, rate: reversal, over: 24h, above: 0.05, min: 20}" in text
+    text = policy_text(parse_policies(CONTRACT))
+    assert "\n  - name: refunds\n    match: {workflow: refunds*}\n    rules:\n" in text
+    assert "- {name: too-many-reversals, rate: reversal, over: 24h, above: 5%, min: 20}\n" in text
     assert "mode" not in text
 
 

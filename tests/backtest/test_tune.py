@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from andon.events import format_ts
 from andon.policy import PolicyBook, Rule
 from andon.policy_file import load_presets, parse_policies
+from andon.policy_text import policy_text
 from backtest import bounds
 from backtest.drafts import DraftError, draft
-from backtest.policy_text import policy_text
 from backtest.readings import Readings
 from backtest.replay import batches, replay
 from backtest.scenarios.refund_night import NIGHT_FROM_S, refund_night

@@ -37,7 +37,7 @@ def run(*arguments: str | Path, status: int = 0) -> Result:
 def test_push_pull_list_and_diff(file: Path, tmp_path: Path) -> None:
     for command in ("pull", "list"):
         assert "holds no policies; run `andon policy push FILE`" in run(command, status=1).stderr
-    assert "+- name: mail" in run("diff", file, status=1).stdout
+    assert "+  - name: mail" in run("diff", file, status=1).stdout
 
     book = load_policies(file)
     assert run("push", file, "--user=ana").stdout == f"{book.fingerprint}: added mail, rest\n"
@@ -53,7 +53,7 @@ def test_push_pull_list_and_diff(file: Path, tmp_path: Path) -> None:
 
     file.write_text(TEXT.replace("at_least: 5", "at_least: 6"))
     assert (
-        "\n-  - {name: many, rate: volume, over: 1h, at_least: 5.0}\n"
+        "\n-      - {name: many, rate: volume, over: 1h, at_least: 5}\n"
         in run("diff", file, status=1).stdout
     )
     told = json.loads(run("push", file, "--json").stdout)

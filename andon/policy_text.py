@@ -1,26 +1,28 @@
-"""A policy book as a file that people read: a line a rule, and above it where its bound is from."""
+"""A policy book as a file that people read: a line a rule, and above it what there is to note."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
-import yaml
-
 from andon.alert_text import clean
 from andon.policy import SHARES, Policy, PolicyBook, Rule
+from andon.yaml_lines import flow
 
-_WIDTH = 1 << 20  # never folded
 _COMMENT = 96
 
 
 def policy_text(
-    book: PolicyBook, head: Sequence[str], notes: Callable[[Policy, Rule], Sequence[str]]
+    book: PolicyBook,
+    head: Sequence[str] = (),
+    notes: Callable[[Policy, Rule], Sequence[str]] = lambda *_: (),
 ) -> str:
-    """YAML that `andon.policy_file` reads; `head` and `notes` become comments."""
+    """YAML that `andon.policy_file` reads; `head` and `notes` become comments.
+
+    Presets are written out, and what goes without saying is not.
+    """
     return "\n".join([*_comments(head, ""), *_lines(book, notes), ""])
 
 
@@ -30,17 +32,17 @@ def _lines(book: PolicyBook, notes: Callable[[Policy, Rule], Sequence[str]]) -> 
     for policy in book.policies:
         fields = json.loads(policy.to_json())
         fields.pop("rules", None)
-        yield f"  - name: {_flow(fields.pop('name'))}"
+        yield f"  - name: {flow(fields.pop('name'))}"
         for name, value in fields.items():
             if name in ("match", "mode"):
-                yield f"    {name}: {_flow(value)}"
+                yield f"    {name}: {flow(_single(value))}"
         yield "    rules:" if policy.rules else "    rules: []"
         for rule in policy.rules:
             yield from _comments(notes(policy, rule), "      ")
-            yield f"      - {_flow(_rule(rule))}"
+            yield f"      - {flow(_single(_rule(rule)))}"
         for name, value in fields.items():
             if name not in ("match", "mode"):
-                yield f"    {name}: {_flow(value)}"
+                yield f"    {name}: {flow(_single(value))}"
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -56,29 +58,6 @@ def _bound(rule: Rule, bound: float) -> float | int | str:
     if rule.rate in SHARES and float(percent) / 100 == bound:
         return f"{percent}%"
     return int(bound) if bound.is_integer() else bound
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes what is no plain word in double quotes, on one line."""
-
-
-def _word(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    plain = re.fullmatch(r"[\w.*/@%-][\w.*/@% -]*", text, re.ASCII)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
-
-
-_Dumper.add_representer(str, _word)
-
-
-def _flow(value: Any) -> str:
-    text = yaml.dump(
-        *(_single(value), None, _Dumper),
-        default_flow_style=True,
-        sort_keys=False,
-        width=_WIDTH,
-        allow_unicode=True,
-    )
-    return str(text).removesuffix("\n").removesuffix("\n...")
 
 
 def _single(value: Any) -> Any:
