@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backtest.replay import replay
-from detectors.line import Paused
+from detectors.columns import Records
+from detectors.line import Line, Paused
+from detectors.plan import compile_book
 from tests.detectors.logs import Log
 from tests.detectors.test_properties import written
+from tests.detectors.test_snapshot import with_breaks
 from tests.engine import assert_engine_agrees, engine_effects
 from tests.eventlog import book, line
 from tests.latched import Latched
@@ -111,3 +114,13 @@ def test_batches_change_nothing(
     policy = book(rule, recover={"after": "3h"})
     whole = written(engine_effects(policy, log, (), paused))
     assert written(engine_effects(policy, log, inside, paused)) == whole
+
+
+@settings(max_examples=40, deadline=None)
+@given(rules(), long_logs(), st.sets(st.integers(1, 100)))
+def test_a_line_goes_on_where_its_snapshot_was_taken(
+    rule: dict[str, Any], log: Log, breaks: set[int]
+) -> None:
+    compiled = compile_book(book(rule, recover={"after": "3h"}))
+    whole = written([Line(compiled).take(Records(log)).effects])
+    assert with_breaks(compiled, log, {at for at in breaks if at < len(log)}) == whole

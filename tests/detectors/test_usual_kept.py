@@ -122,3 +122,21 @@ def test_a_snapshot_holds_what_is_usual() -> None:
     found = again.take(incident).effects
     assert [one.bound for one in found.detections] == [2000]
     assert found.commands == whole.take(incident).effects.commands
+
+
+def test_a_replay_learns_what_was_learned_then() -> None:
+    """Commands move the breakers in the same places; nothing trips anew."""
+    live, again = (Line(compile_book(book(REACH))) for _ in range(2))
+    paused = [*WEEKS_6, send(6 * WEEK, 50_000)]
+    (command,) = live.take(Records(paused)).effects.commands
+    again.replay(Records(paused))
+    again.obey(command)
+    for log, released in ((daily(range(42, 70), 1900), 10 * WEEK), (daily(range(70, 75)), None)):
+        live.take(Records(log))
+        again.replay(Records(log))
+        for each in (live, again) if released else ():
+            reset(each, released)
+    for name in ("baselines", "histories"):
+        assert getattr(live.windows.state, name).tobytes() == (
+            getattr(again.windows.state, name).tobytes()
+        )
