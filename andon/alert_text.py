@@ -33,6 +33,7 @@ _HEADS: dict[AlertKind, str] = {
     "would_pause": "{} would be paused (shadow)",
     "not_obeyed": "{} does not obey its pause",
     "policy_refused": "Policies not changed",
+    "review_needed": "{} asks people",
     "test": "Test alert for {}",
 }
 _MEANS: dict[AlertKind, str] = {
@@ -44,6 +45,7 @@ _MEANS: dict[AlertKind, str] = {
     "would_pause": "nothing was stopped: its policy runs in shadow mode",
     "not_obeyed": "stop it yourself: what acts there has no guard, or its guard does not answer",
     "policy_refused": "a new version cannot be used; the one before it stays in force",
+    "review_needed": "one action stands still until people approve or deny it",
     "test": "nothing was stopped: this only shows that the receiver works",
 }
 
@@ -116,6 +118,8 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
     yield "Runbook", alert.runbook
     if alert.kind in ("paused", "on_trial"):
         yield "Resume", alert.resume
+    if alert.kind == "review_needed":
+        yield "Approve", alert.resume
     yield "Alert", f"{alert.alert_id}, {alert.severity}, by {alert.issued_by.removeprefix('user:')}"
 
 

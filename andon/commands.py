@@ -155,6 +155,7 @@ AlertKind = Literal[
     "would_pause",
     "not_obeyed",
     "policy_refused",
+    "review_needed",
     "test",
 ]
 

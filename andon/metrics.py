@@ -186,7 +186,7 @@ GUARD: tuple[Metric, ...] = (
         "andon_guard_faults_total",
         "counter",
         "What went wrong in the guard and was kept from the application, by kind: extractor, "
-        "classifier, field, command, signature, connection, ledger, approval.",
+        "classifier, field, command, signature, connection, ledger, approval, policy.",
         ("workflow", "kind"),
     ),
     Metric(

@@ -1,4 +1,5 @@
-"""The dispatcher: takes alerts from `andon.alerts` to receivers, each at least once.
+"""The dispatcher: takes alerts from `andon.alerts`, and what guards ask people in
+`andon.approvals`, to receivers, each at least once.
 
 An offset is committed only when every receiver of its alert, and of all alerts before it in the
 partition, has taken it, refused it for good or exhausted the patience. What was under way when
@@ -20,11 +21,13 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
 
+from andon.approvals import parse_approval
 from andon.commands import Alert, Audit, Position, Reason
 from andon.ids import derived_id
-from andon.topics import ALERTS, AUDIT
+from andon.topics import ALERTS, APPROVALS, AUDIT
 from streams.actuators import pulls
 from streams.lane import Count, Lane, Outcome, Patience
+from streams.questions import question
 from streams.rest import rest_when_idle
 from streams.routes import Routes
 
@@ -124,7 +127,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             self._consumer = await self._connect(self._make_consumer)
             if self._consumer:
                 rest_when_idle(self._consumer)
-                self._consumer.subscribe([ALERTS], listener=self)
+                self._consumer.subscribe([ALERTS, APPROVALS], listener=self)
             while not self._stopping.is_set():
                 fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=100)
                 for partition, records in fetched.items():
@@ -165,7 +168,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             for lane in lanes:
                 lane.remember(alert.alert_id)
         elif alert and (deliveries := [task for lane in lanes if (task := lane.send(alert))]):
-            source = Position(topic=ALERTS, partition=record.partition, offset=record.offset)
+            source = Position(topic=record.topic, partition=record.partition, offset=record.offset)
             progress.begin(record.offset, asyncio.create_task(self._settle(deliveries, source)))
         else:
             progress.passed(record.offset)
@@ -241,6 +244,8 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
 
 def _read(record: ConsumerRecord) -> Alert | None:
     try:
+        if record.topic == APPROVALS:
+            return question(parse_approval(record.value or b""), record.timestamp)
         return Alert.model_validate_json(record.value or b"")
     except ValidationError as error:
         log.error(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, ParamSpec, Self, TypeVar, Unpack, get_args
 
 from andon.breaker import Breaker, State
@@ -19,7 +18,7 @@ from andon.guard.outbox import Outbox, WhenFull
 from andon.guard.patterns.ledger import Ledger
 from andon.guard.patterns.options import ActionOptions, read, split
 from andon.guard.patterns.people import People
-from andon.guard.patterns.policies import Given, Policies, book_of
+from andon.guard.patterns.policies import Given, Policies, PolicyFollower, book_of
 from andon.guard.patterns.rails import Rails
 from andon.guard.patterns.reviews import Review, Reviews
 from andon.guard.patterns.rulebook import Guardrails, Rulebook, Rules
@@ -34,10 +33,6 @@ R = TypeVar("R")
 STATES = tuple(State)
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Guard:
     """Guards the actions of one automation in one workflow. Thread-safe, for asyncio too.
 
@@ -50,8 +45,8 @@ class Guard:
             known state (running, before any), `closed` refuses, `careful`, the default, refuses
             `transact` and a `send` over a limit. Or ANDON_FAIL.
         stale_after_s: how long the last known state is good for once no commands are heard.
-        policy: a Policy, a PolicyBook, or what a policy file says as a dict: its `limits` and
-            `scope` are enforced before an action runs.
+        policy: a Policy, a PolicyBook, what a policy file says as a dict, or "topic" for what
+            was pushed to `andon.policies`: `limits` and `scope` are enforced before an action runs.
         guardrails: `enforce`, the default, `shadow` (all is checked and counted, nothing
             refused; pauses are obeyed all the same), or `off`. Or ANDON_GUARDRAILS.
         ledger: the file in which the guards of this host keep the sums of limits with a window;
@@ -94,13 +89,10 @@ class Guard:
         exit_timeout_s: float = 5.0,
         verify_keys: str | Sequence[str] | None = None,
         kafka: Mapping[str, Any] | None = None,
-        clock: Clock = now,
+        clock: Clock = settings.now,
         transport: Transport | None = None,
     ) -> None:
-        if queue_max < 1:
-            raise ValueError(f"queue_max: must be 1 or more, not {queue_max}")
-        if clock().tzinfo is None:
-            raise ValueError("clock: must tell times with an offset, as datetime.now(UTC) does")
+        settings.check(queue_max, clock)
         self.workflow = settings.text("workflow", workflow)
         self.automation = settings.text("automation", automation)
         self.exit_timeout_s = exit_timeout_s
@@ -122,7 +114,10 @@ class Guard:
         )
         author = Author(self.workflow, self.automation, mode)
         self._policies = Policies(self.workflow, self.automation)
-        if policy is not None:
+        self._listeners: list[PolicyFollower | Follower | People] = []
+        if policy == "topic":
+            self._listeners += [PolicyFollower(self._policies, self._transport, self._tally)]
+        elif policy is not None:
             self._policies.use(book_of(policy))
         self._people = People(
             self.workflow, lambda: self.id, self._transport, self._outbox.put_first, self._tally
@@ -148,6 +143,7 @@ class Guard:
             self._answers,
             settings.verifier(verify_keys),
         )
+        self._listeners += [self._follower, self._people]
         self._undos = Undos(self._people, self._recorder, self._outbox)
         process.register(self)
         self._start()
@@ -260,13 +256,13 @@ class Guard:
         """
         timeout_s = self.exit_timeout_s if timeout_s is None else timeout_s
         process.forget(self)
-        self._follower.tail.stop()
-        self._people.tail.stop()
+        for listener in self._listeners:
+            listener.tail.stop()
         self._undos.stop()
         self._answers.leave()
         delivered = self._outbox.close(timeout_s)
-        self._follower.tail.join(1.0)
-        self._people.tail.join(1.0)
+        for listener in self._listeners:
+            listener.tail.join(1.0)
         return delivered
 
     def stats(self) -> dict[str, float | dict[str, int]]:
@@ -295,11 +291,13 @@ class Guard:
         self._tally.reset()
         self._transport.forked()
         self._outbox.forked()
-        self._follower.forked()
-        self._people.forked()
+        for listener in self._listeners:
+            listener.forked()
         self._undos.forked()
         self._gate.forked(on_first_use=self._start)
 
     def _start(self) -> None:
-        self._follower.tail.start()
+        for listener in self._listeners:
+            if listener is not self._people:  # who are heard from the first question on
+                listener.tail.start()
         self._undos.resume()

@@ -165,7 +165,7 @@ class KafkaLog:
                 raise LookupError(f"topic {self._topic} has other partitions than before")
         batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
         return [
-            Record(record.key, record.value, record.timestamp)
+            Record(record.key, record.value, record.timestamp, record.headers)
             for batch in batches.values()
             for record in batch
         ]

@@ -16,6 +16,8 @@ from andon.commands import Ack, Command, Heartbeat, Reason
 from andon.events import Event, parse_event
 from andon.guard.transport import Delivery, Message, Record
 from andon.ids import uuid7
+from andon.policy import PolicyBook
+from andon.policy_topic import records_of
 
 
 class MemoryTransport:
@@ -34,6 +36,7 @@ class MemoryTransport:
         self.heartbeats: list[Heartbeat] = []
         self.log: list[Command] = []
         self.approvals: list[Record] = []
+        self.policies: list[Record] = []
         self.changed = threading.Condition()
 
     def obey(
@@ -84,7 +87,14 @@ class MemoryTransport:
         """What a reader of the topic is told, from its beginning on."""
         if topic == topics.COMMANDS:
             return [Record(each.workflow.encode(), each.to_json(), 0) for each in self.log]
-        return self.approvals
+        return self.policies if topic == topics.POLICIES else self.approvals
+
+    def push(self, book: PolicyBook) -> None:
+        """Push policies, as `andon policy push` does."""
+        with self.changed:
+            for key, value, headers in records_of(book, "user:test"):
+                self.policies.append(Record(key, value, 0, headers))
+            self.changed.notify_all()
 
     def forked(self) -> None:
         self.changed = threading.Condition()

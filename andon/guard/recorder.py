@@ -14,13 +14,11 @@ from andon.guard.fields import SHAPES, text
 from andon.guard.gate import Clock, Gate
 from andon.guard.outbox import Outbox
 from andon.guard.patterns.rails import Rails
-from andon.guard.steps import Steps, Wait
+from andon.guard.steps import LEARN_S, Steps, Wait
 from andon.guard.tally import ACTIONS, STALE, Tally
 
 REMEMBERED_MAX = 10_000
 REMEMBERED_FIELDS = ("capability", "action", "target", "value", "currency")
-LEARN_S = 5.0
-"""How long the first action that must know the state waits for it."""
 
 
 class Author(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,19 @@ from andon.signing import Verifier
 PORT = 9092
 C = TypeVar("C", bound=str)
 _CAPABILITIES = {str(capability): capability for capability in Capability}
+
+
+def now() -> datetime:
+    """What time it is, where no other clock is given."""
+    return datetime.now(UTC)
+
+
+def check(queue_max: int, clock: Callable[[], datetime]) -> None:
+    """Raises ValueError where one of them cannot be."""
+    if queue_max < 1:
+        raise ValueError(f"queue_max: must be 1 or more, not {queue_max}")
+    if clock().tzinfo is None:
+        raise ValueError("clock: must tell times with an offset, as datetime.now(UTC) does")
 
 
 def text(name: str, given: str | None) -> str:

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+LEARN_S = 5.0
+"""How long an action waits to learn what stands in the logs, the first time it has to know."""
+
 
 class Wait(NamedTuple):
     """Until `future` is done, or for so long. The generator is told whether it is done."""

@@ -14,7 +14,15 @@ log.addHandler(logging.NullHandler())
 LOG_EVERY_S = 60.0
 
 Fault = Literal[
-    "extractor", "classifier", "field", "command", "signature", "connection", "ledger", "approval"
+    "extractor",
+    "classifier",
+    "field",
+    "command",
+    "signature",
+    "connection",
+    "ledger",
+    "approval",
+    "policy",
 ]
 ACTIONS = "andon_guard_actions_total"
 EVENTS = "andon_guard_events_total"

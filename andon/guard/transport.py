@@ -30,6 +30,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     at_ms: int
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Log(Protocol):

@@ -26,6 +26,7 @@ _COLOURS: dict[AlertKind, str] = {
     "would_pause": "yellow",
     "not_obeyed": "red",
     "policy_refused": "red",
+    "review_needed": "yellow",
     "test": "cyan",
 }
 

@@ -14,8 +14,12 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from andon import approvals
+from andon.alert_text import alert_text
+from andon.approvals import Ask
 from andon.commands import Alert, Audit
 from andon.topics import ALERTS, AUDIT
+from andon.topics import APPROVALS as APPROVALS_TOPIC
 from streams.broker import EmbeddedBroker
 from streams.dispatch import GROUP, Dispatcher
 from streams.lane import Patience
@@ -23,6 +27,7 @@ from streams.receivers.webhook import Webhook, WebhookSettings
 from streams.routes import Routes
 from streams.settings import Settings
 from streams.topics import apply
+from tests.andon.approval_documents import APPROVALS
 from tests.streams.receiving import SECRET, Answer, Hook, an_alert, answers, eventually
 
 SOON = Patience(first_wait_s=0.01, longest_wait_s=0.05, give_up_after_s=60)
@@ -129,6 +134,32 @@ def test_alerts_are_delivered_committed_and_audited(servers: str, hook: Hook) ->
     assert sorted(hook.ids) == sorted(alert.alert_id for alert in alerts)
     refunds = [taken.id for taken in hook.taken if taken.alert.workflow == "refunds"]
     assert refunds == [alerts[0].alert_id, alerts[2].alert_id]
+
+
+def test_what_guards_ask_people_is_delivered_while_it_can_be_answered(
+    servers: str, hook: Hook
+) -> None:
+    asked = Ask.model_validate(APPROVALS["ask"])
+    late = asked.model_copy(update={"request_id": "late", "expires_s": 1})
+    answered = approvals.Answer.model_validate(APPROVALS["answer"])
+
+    async def run() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+            for record in (late, asked, answered):
+                key = record.workflow.encode()
+                await producer.send_and_wait(APPROVALS_TOPIC, record.to_json(), key=key)
+        await asyncio.sleep(1.1)  # the first can be answered no longer
+        async with dispatching(servers, ops=hook):
+            await write(servers, an_alert(workflow="mails"))
+            await until(hook, lambda: len(hook.taken) == 2)
+
+    asyncio.run(run())
+    [alert] = [taken.alert for taken in hook.taken if taken.alert.kind == "review_needed"]
+    assert alert.title == (
+        "refunds asks people: refund.create of ch_1, 2,500.00 USD (two people have to): "
+        "value: 2,500 USD in one action, 2,000 USD is the most"
+    )
+    assert f"andon approvals approve {asked.request_id} --reason" in alert_text(alert)
 
 
 def test_a_receiver_that_stands_still_holds_up_no_other(servers: str, hook: Hook) -> None:

@@ -9,12 +9,12 @@ from andon.errors import LimitExceeded, Sandboxed
 from andon.events import Mode, Outcome
 from andon.guard.gate import Clock, Gate, Refusal
 from andon.guard.patterns.ledger import Charge, Entry, Ledger, LedgerError
-from andon.guard.patterns.limits import overspent
+from andon.guard.patterns.limits import MOVES, overspent
 from andon.guard.patterns.proposal import Finding, Proposal, enforced, worst, would
 from andon.guard.patterns.reviews import Reviews
 from andon.guard.patterns.rulebook import Rulebook
 from andon.guard.patterns.trace import merged, trace_of
-from andon.guard.steps import Steps
+from andon.guard.steps import LEARN_S, Steps, Wait
 from andon.guard.tally import CHECKS, Tally
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Rails:
         """Why an attempt may not run, or None; then it has taken what it needs of the sums."""
         if self._rulebook.off:
             return None
+        if refusal := (yield from self._learn_policies(attempt)):
+            return refusal
         proposal = self._rulebook.proposal(attempt)
         findings, charges = self._rulebook.examine(attempt, proposal)
         entries: list[Entry] = []
@@ -76,7 +78,6 @@ class Rails:
             findings += more
         attempt.admission = Admission(proposal, findings, entries)
         verdict = worst(findings)
-        refusal = None
         if objections := enforced(findings):
             if verdict == "deny":
                 refusal = self._refusal(objections)
@@ -108,6 +109,17 @@ class Rails:
         """An attempt that took of the sums has not done what it took it for."""
         if attempt.admission is not None and attempt.admission.entries:
             self._correct(attempt.admission.entries, {})
+
+    def _learn_policies(self, attempt: Attempt) -> Steps[Refusal | None]:
+        """Wait until they are known; without them it is as without a state."""
+        policies = self._rulebook.policies
+        if not policies.guard or policies.known:
+            return None
+        yield Wait(policies.learned, LEARN_S)
+        closed = self._rulebook.enforced and self._gate.closes(attempt.capability in MOVES)
+        if policies.known or not closed:
+            return None
+        return self._refusal([Finding("policies", "they are not known yet", "deny")])
 
     def _by_people(
         self, attempt: Attempt, charges: list[Charge], objections: list[Finding]

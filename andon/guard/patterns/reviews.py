@@ -19,7 +19,7 @@ from andon.guard.gate import Clock, Refusal
 from andon.guard.patterns.canonical import canonical, digest_of, readable
 from andon.guard.patterns.people import People
 from andon.guard.patterns.proposal import Finding
-from andon.guard.steps import Steps, Wait, walk, walk_async
+from andon.guard.steps import LEARN_S, Steps, Wait, walk, walk_async
 from andon.quantities import Duration
 from andon.rule import PolicyModel
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=LimitExceeded)
 
-LEARN_S = 5.0
-"""How long the first question waits to know those that were asked before."""
 BOUND = ("target", "value", "currency", "recipients")
 """What an approval is bound to, where there is no call with arguments."""
 

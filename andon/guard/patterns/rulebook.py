@@ -37,15 +37,15 @@ class Rulebook:
 
     def __init__(self, author: Author, policies: Policies, rules: Rules) -> None:
         self._author = author
-        self._policies = policies
         self._rules = rules
+        self.policies = policies
         self._for_all = rules.audit or bool(rules.reversible_only)
         self.off = rules.guardrails == "off"
         self.enforced = rules.guardrails == "enforce"
 
     def concern(self, attempt: Attempt) -> bool:
         """Whether there is anything to be looked at; the cheapest of questions."""
-        return attempt.options is not None or self._policies.guard or self._for_all
+        return attempt.options is not None or self.policies.guard or self._for_all
 
     def audits(self, attempt: Attempt) -> bool:
         """Whether a decision trace is kept: where it is asked for, and where there is a story."""
@@ -65,7 +65,7 @@ class Rulebook:
 
     def policy(self, capability: Capability) -> str | None:
         """Name and version of the policy that holds for such actions."""
-        holding = self._policies.of(capability)
+        holding = self.policies.of(capability)
         return holding and f"{holding.policy.name}@{holding.policy.version}"
 
     def proposal(self, attempt: Attempt) -> Proposal:
@@ -91,7 +91,7 @@ class Rulebook:
         self, attempt: Attempt, proposal: Proposal
     ) -> Iterator[tuple[Finding | Charge, bool]]:
         """Those of the policy, of the guard and of the action; whether they are enforced."""
-        if holding := self._policies.of(attempt.capability):
+        if holding := self.policies.of(attempt.capability):
             policy = holding.policy
             enforced = self.enforced and policy.mode == "enforce"
             for found in outside(policy.scope, proposal):
