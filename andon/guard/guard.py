@@ -21,7 +21,7 @@ from andon.guard.patterns.people import People
 from andon.guard.patterns.policies import Given, Policies, PolicyFollower, book_of
 from andon.guard.patterns.rails import Rails
 from andon.guard.patterns.reviews import Review, Reviews
-from andon.guard.patterns.rulebook import Guardrails, Rulebook, Rules
+from andon.guard.patterns.rulebook import Guardrails, Rulebook
 from andon.guard.patterns.undo import Undos
 from andon.guard.recorder import Author, Recorder
 from andon.guard.tally import Tally
@@ -122,11 +122,7 @@ class Guard:
         self._people = People(
             self.workflow, lambda: self.id, self._transport, self._outbox.put_first, self._tally
         )
-        rules = Rules(
-            settings.choice("guardrails", guardrails, get_args(Guardrails)),
-            settings.capabilities("reversible_only", reversible_only),
-            audit,
-        )
+        rules = settings.rules(guardrails, reversible_only, audit)
         rulebook = Rulebook(author, self._policies, rules)
         reviews = Reviews(author, self._people, clock, read(Review, review or {}, "review"))
         sums = Ledger(settings.ledger(ledger))

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from andon.errors import SigningKeyError
 from andon.events import Capability
+from andon.guard.patterns.rulebook import Guardrails, Rules
 from andon.guard.transport import Transport
 from andon.signing import Verifier
 
@@ -57,15 +58,18 @@ def capability(name: Capability | str) -> Capability:
     raise ValueError(f"capability: must be one of {', '.join(Capability)}, not {name!r}")
 
 
-def capabilities(name: str, given: bool | Collection[str]) -> bool | frozenset[str]:
-    """All, none, or some of the six."""
-    if isinstance(given, bool):
-        return given
-    kinds = [given] if isinstance(given, str) else given
+def rules(
+    guardrails: Guardrails | None, reversible_only: bool | Collection[str], audit: bool
+) -> Rules:
+    """What holds for all actions. `reversible_only` is for all, none, or some of the six."""
+    mode = choice("guardrails", guardrails, get_args(Guardrails))
+    if isinstance(reversible_only, bool):
+        return Rules(mode, reversible_only, audit)
+    kinds = [reversible_only] if isinstance(reversible_only, str) else reversible_only
     if unknown := [kind for kind in kinds if kind not in _CAPABILITIES]:
-        known = ", ".join(Capability)
-        raise ValueError(f"{name}: must be True, False or some of {known}, not {unknown[0]!r}")
-    return frozenset(kinds)
+        known = f"True, False or some of {', '.join(Capability)}"
+        raise ValueError(f"reversible_only: must be {known}, not {unknown[0]!r}")
+    return Rules(mode, frozenset(kinds), audit)
 
 
 def kafka(given: str | Sequence[str] | None, more: Mapping[str, Any]) -> Transport:
