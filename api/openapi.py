@@ -75,7 +75,7 @@ POLICY_BODY: Json = {
                 "example": example,
             }
             for media_type, kind, example in (
-                (POLICY_TYPES[0], {"type": "string"}, examples.POLICY_YAML),
+                (POLICY_TYPES[0], {}, examples.POLICY_YAML),
                 (POLICY_TYPES[1], {}, examples.POLICY),
             )
         },
