@@ -27,7 +27,10 @@ RULES = [
     {"name": "again", "rate": "duplicate", "over": "1h", "at_least": 99, "same": ["target"]},
     {"name": "loop", "rate": "steps", "over": "1h", "at_least": 99},
 ]
-BOOK = book_of({"name": "refunds", "match": {"workflow": "refunds"}, "rules": RULES})
+CONVERT = {"to": "USD", "rates": {"EUR": 1.08}}
+BOOK = book_of(
+    {"name": "refunds", "match": {"workflow": "refunds"}, "rules": RULES, "convert": CONVERT}
+)
 
 
 class Plant:
@@ -65,6 +68,7 @@ class Plant:
             refund,
             self._event(outcome="error"),
             self._event(outcome="denied"),
+            self._event(value=900, currency="JPY"),
             self._event(reverses="elsewhere", by="human"),
             self._event(mode="shadow"),
             self._event(workflow="mail"),
