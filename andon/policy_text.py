@@ -42,7 +42,7 @@ def _lines(book: PolicyBook, notes: Callable[[Policy, Rule], Sequence[str]]) -> 
             yield f"      - {flow(_single(_rule(rule)))}"
         for name, value in fields.items():
             if name not in ("match", "mode"):
-                yield f"    {name}: {flow(_single(value))}"
+                yield f"    {name}: {flow(value)}"
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
