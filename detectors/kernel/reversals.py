@@ -8,7 +8,7 @@ from detectors.flags import REVERSED, SUCCESS
 from detectors.kernel import compiled
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.sums import add, held_from, horizon
-from detectors.state import LONG_AGO, NONE, WAITING
+from detectors.state import LONG_AGO, NONE, TWINS, WAITING
 
 
 @compiled
@@ -61,7 +61,19 @@ def undo(plan, state, stream, batch, i):
         wait_for_action(state, stream, key, batch[i].time)
         if undone != NONE:
             mark_reversed(plan, state, stream, undone)
+            if state.counters[TWINS]:
+                mark_twins(plan, state, stream, undone)
     return undone
+
+
+@compiled
+def mark_twins(plan, state, stream, undone):
+    """Mark the older actions of the same id, which the table of rows does not know any more."""
+    row = state.streams[stream].oldest
+    while row != NONE:
+        if row != undone and state.rows[row].key == state.rows[undone].key:
+            mark_reversed(plan, state, stream, row)
+        row = state.rows[row].later
 
 
 @compiled

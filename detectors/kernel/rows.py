@@ -10,7 +10,7 @@ from detectors.kernel.groups import hold_groups, let_go
 from detectors.kernel.hashing import find, remove
 from detectors.kernel.reversals import is_awaited
 from detectors.kernel.sums import held_from
-from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, WAITING
+from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, TWINS, WAITING
 
 
 @compiled
@@ -25,7 +25,9 @@ def store(plan, state, stream, batch, groups, i):
     state.streams[stream].rows += 1
     if state.counters[WAITING] and is_awaited(state, ident, held_from(plan, state, stream)):
         state.rows[row].flags |= np.uint32(REVERSED)
-    state.row_table[find(state.row_table, state.rows, ident)] = row
+    place = find(state.row_table, state.rows, ident)
+    state.counters[TWINS] += state.row_table[place] != NONE
+    state.row_table[place] = row
     link(state, stream, row)
     hold_groups(plan, state, stream, row, groups, i)
     return row

@@ -122,3 +122,17 @@ def test_half_a_surrogate_pair_is_told_and_the_rest_goes_on(field: str) -> None:
     [effects] = engine_effects(book(TWO, rule), log)
     assert [(one.record, one.error.field) for one in effects.rejected] == [(1, field)]
     assert [one["event_id"] for one in detections([effects])] == ["c", "c"]
+
+
+def test_an_id_that_is_used_again_a_window_later_names_both_actions() -> None:
+    log = [
+        *(line(f"before {n}", n) for n in range(2)),
+        line("twin", 2),
+        line("between", 61),
+        line("twin", 62),
+        line("undo", 30, reverses="twin"),
+        line("late", 31),
+        line("undo again", 32, reverses="twin"),
+    ]
+    for bound in ("20%", "25%", "40%"):
+        assert_engine_agrees(book(UNDONE | {"at_least": bound}), log)
