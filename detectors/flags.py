@@ -13,7 +13,9 @@ REVERSED = 1 << 7  # has been undone by now
 HAS_RUN = 1 << 8
 FOLDED = 1 << 9  # too old to be held by itself where a workflow is very busy
 
-FIRST_FILTER = 10
+TWIN = 1 << 10  # its event id was used again, once it had left every window
+
+FIRST_FILTER = 11
 """From this bit on: one bit a distinct `where` or currency of the event's policy."""
 
 FILTERS_MAX = 32 - FIRST_FILTER

@@ -27,8 +27,7 @@ SILENT_GROUPS = 13  # groups that are kept without rows, because their rule is s
 EXACT_MAX, COARSENED = 14, 15  # see detectors.kernel.folding
 # Of rules against usual; HISTORY_WANTED is 1 where a stream wants one and no room is left.
 HISTORIES, HISTORY_WANTED, HISTORIES_EVICTED = range(16, 19)
-TWINS = 19  # rows whose event id was used again, once it had left every window
-COUNTERS = 20
+COUNTERS = 19
 FOLDS = 256
 
 EVENT = np.dtype(

@@ -9,7 +9,7 @@ from detectors.kernel.folding import relieve
 from detectors.kernel.groups import forget_group
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.reversals import undo
-from detectors.kernel.rows import free_old_rows, store
+from detectors.kernel.rows import free_old_rows, is_near, store
 from detectors.kernel.sums import (
     converted,
     expire,
@@ -160,7 +160,7 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         ident = mixed(batch[i].key, stream)
         batch[i].key = ident
         known = state.row_table[find(state.row_table, state.rows, ident)]
-        if known != NONE and abs(state.rows[known].time - time) < longest:
+        if known != NONE and is_near(state, stream, known, time, longest):
             fates[i] = DUPLICATE
             continue
         state.counters[WORKFLOWS] += begins

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.flags import REVERSED, SUCCESS
+from detectors.flags import REVERSED, SUCCESS, TWIN
 from detectors.kernel import compiled
 from detectors.kernel.hashing import find, mixed
 from detectors.kernel.sums import add, held_from, horizon
-from detectors.state import LONG_AGO, NONE, TWINS, WAITING
+from detectors.state import LONG_AGO, NONE, WAITING
 
 
 @compiled
@@ -61,7 +61,7 @@ def undo(plan, state, stream, batch, i):
         wait_for_action(state, stream, key, batch[i].time)
         if undone != NONE:
             mark_reversed(plan, state, stream, undone)
-            if state.counters[TWINS]:
+            if state.rows[undone].flags & TWIN:
                 mark_twins(plan, state, stream, undone)
     return undone
 

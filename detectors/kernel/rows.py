@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.flags import REVERSED
+from detectors.flags import REVERSED, TWIN
 from detectors.kernel import compiled
 from detectors.kernel.groups import hold_groups, let_go
 from detectors.kernel.hashing import find, remove
 from detectors.kernel.reversals import is_awaited
 from detectors.kernel.sums import held_from
-from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, TWINS, WAITING
+from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, WAITING
 
 
 @compiled
@@ -26,7 +26,10 @@ def store(plan, state, stream, batch, groups, i):
     if state.counters[WAITING] and is_awaited(state, ident, held_from(plan, state, stream)):
         state.rows[row].flags |= np.uint32(REVERSED)
     place = find(state.row_table, state.rows, ident)
-    state.counters[TWINS] += state.row_table[place] != NONE
+    twin = state.row_table[place]
+    if twin != NONE:
+        state.rows[twin].flags |= np.uint32(TWIN)
+        state.rows[row].flags |= np.uint32(TWIN)
     state.row_table[place] = row
     link(state, stream, row)
     hold_groups(plan, state, stream, row, groups, i)
@@ -89,6 +92,8 @@ def free(plan, state, stream, row):
     """Forget a row that is in no list any more."""
     policy = state.streams[stream].policy
     remove(state.row_table, state.rows, row)
+    if state.rows[row].flags & TWIN:
+        know_again(state, stream, row)
     for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
         column = plan.rules[rule].group
         if column != NONE and state.slot_of[column, row] != NONE:
@@ -97,6 +102,31 @@ def free(plan, state, stream, row):
     state.counters[FREE_ROW] = row
     state.counters[LIVE_ROWS] -= 1
     state.streams[stream].rows -= 1
+
+
+@compiled
+def know_again(state, stream, gone):
+    """Enter a twin of a row that is freed, where there is one that is not yet freed itself."""
+    key, row = state.rows[gone].key, state.streams[stream].head
+    while row != NONE and row != gone:  # what is earlier in the list is freed already
+        if state.rows[row].key == key:
+            place = find(state.row_table, state.rows, key)
+            if state.row_table[place] == NONE:
+                state.row_table[place] = row
+            return
+        row = state.rows[row].earlier
+
+
+@compiled
+def is_near(state, stream, known, time, reach):
+    """Whether this row, or another with its event id, is less than `reach` away from a time."""
+    row = state.streams[stream].head if state.rows[known].flags & TWIN else known
+    while row != NONE:
+        same = state.rows[row].key == state.rows[known].key
+        if same and abs(state.rows[row].time - time) < reach:
+            return True
+        row = state.rows[row].earlier if state.rows[known].flags & TWIN else NONE
+    return False
 
 
 @compiled

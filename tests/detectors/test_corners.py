@@ -136,3 +136,10 @@ def test_an_id_that_is_used_again_a_window_later_names_both_actions() -> None:
     ]
     for bound in ("20%", "25%", "40%"):
         assert_engine_agrees(book(UNDONE | {"at_least": bound}), log)
+
+
+@pytest.mark.parametrize("last", [180, 181, 239, 241])
+def test_of_an_id_that_is_used_again_every_use_is_remembered(last: int) -> None:
+    log = [line("twin", 180), line("twin", 120), line("twin", last), line("other", last)]
+    assert_engine_agrees(book(TWO), log)
+    assert_engine_agrees(book(TWO), [line("twin", 100), line("twin", 30), *log[2:]])
