@@ -91,7 +91,7 @@ def test_a_good_version_holds_from_the_next_event_on_and_remembers(
     assert not kafka.commands(second)
 
     version = IN_FORCE.findall(running.said)[-1]
-    assert running.metric("andon_policy_info", version=version) == 1
+    until(lambda: running.metric("andon_policy_info", version=version) == 1, "its version shown")
     assert running.metric("andon_policy_valid") == 1
     audits = policy_audits(kafka, running, "policy-changed")
     assert {(a.source.partition, a.source.offset) for a in audits if a.source} == set(ends.items())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -201,8 +202,9 @@ def test_the_command_fails_when_its_broker_dies(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
-        pid = int((tmp_path / "broker.log").read_text().split()[1])
-        os.kill(pid, signal.SIGKILL)
+        pid = re.search(r"^pid (\d+)$", (tmp_path / "broker.log").read_text(), re.MULTILINE)
+        assert pid
+        os.kill(int(pid[1]), signal.SIGKILL)
         assert process.wait(30) == 1
         assert "the broker ended with status 137" in process.stderr.read()
 
