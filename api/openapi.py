@@ -115,9 +115,19 @@ def describe(app: FastAPI, bodies: tuple[type[BaseModel], ...]) -> None:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         made["components"]["schemas"] = dict(sorted(schemas.items()))
+        _no_null_parameters(made)
         return made
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _no_null_parameters(document: Json) -> None:
+    """A parameter may be left out; the text `null` in its place is a mistake."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                if choices := parameter["schema"].pop("anyOf", None):
+                    parameter["schema"] |= choices[0]
 
 
 def _event() -> Json:

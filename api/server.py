@@ -52,6 +52,9 @@ def serve(settings: ApiSettings, server: Settings, tell: Callable[[str], None]) 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    # asyncio turns Nagle's delay off where it knows the protocol, and create_server tells none.
+    # With it the body of an answer waits 40 ms for the caller to acknowledge the head.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, listening.detach())

@@ -18,12 +18,14 @@ EXAMPLES = 4
 
 
 def test_schemathesis_finds_nothing(api: Api, tmp_path: Path) -> None:
+    """But for one check: what a schema allows may be refused, as a time far ahead, a cursor that
+    no page has told, and a generation that no longer stands are."""
     command = [
         *(SCHEMATHESIS, "run", f"{api.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {api.token}"),
         *("--phases", "examples,coverage,fuzzing"),
         *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-deterministic"),
-        *("--exclude-checks", "positive_data_acceptance,unsupported_method"),
+        *("--exclude-checks", "positive_data_acceptance"),
         *("--request-timeout", "30", "--no-color"),
     ]
     done = subprocess.run(
