@@ -12,7 +12,6 @@ from andon.errors import AndonError, EventError
 from andon.events import parse_event
 from andon.extends import preset
 from andon.policy import PolicyBook
-from detectors.wire import Name
 
 By = Literal["capability", "workflow"]
 CURRENCIES_MAX = 3
@@ -28,7 +27,7 @@ class DraftError(AndonError):
 class _Seen(msgspec.Struct, frozen=True, gc=False):
     """What of an event decides which preset fits."""
 
-    workflow: Name
+    workflow: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     capability: Literal["send", "update", "trigger", "transact", "navigate", "loop"]
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{3}$")] | None = None
 

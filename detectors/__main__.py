@@ -20,11 +20,12 @@ EVENT = b"""{
   "event_id": "1", "ts": "2026-01-01T00:00:00Z", "workflow": "w", "automation": "a",
   "capability": "update", "action": "a", "outcome": "success"
 }"""
+ODD = EVENT.replace(b"update", b"u\\u0070date")  # left to pydantic
 
 
 def main() -> None:
-    """Judge one event, which compiles and caches everything; what is no event compiles little."""
-    Line(compile_book(parse_policies(POLICY))).take(Records([EVENT]))
+    """Judge two events, which compiles and caches everything; what is no event compiles little."""
+    Line(compile_book(parse_policies(POLICY))).take(Records([EVENT, ODD]))
 
 
 if __name__ == "__main__":

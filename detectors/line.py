@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from andon.breaker import Breaker, State
 from andon.commands import Command
-from detectors.columns import Columns, Decoder, Records
+from detectors.columns import Columns, Records
+from detectors.decoder import Decoder
 from detectors.detections import detection_of
 from detectors.effects import COARSE, Effects, detected, noted
 from detectors.forgetting import BOUNDS, Bounds
@@ -68,7 +69,7 @@ class Line:
         fates, none = np.zeros(len(columns.events), np.int8), np.zeros(0, READING)
         taken = Taken(columns, fates, Effects.none(), none)
         taken.effects.rejected.extend(columns.rejected)
-        self.recent.add(columns.batch["key"], [event.event_id for event in columns.events])
+        self.recent.add(columns.batch["key"], columns.event_ids)
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
@@ -78,7 +79,7 @@ class Line:
     def replay(self, records: Records) -> None:
         """Let records pass through the windows again; what followed from them was done before."""
         columns = self.decoder.read(records)
-        self.recent.add(columns.batch["key"], [event.event_id for event in columns.events])
+        self.recent.add(columns.batch["key"], columns.event_ids)
         fates = np.zeros(len(columns.events), np.int8)
         span = range(len(columns.events))
         self.windows.take(columns.batch, columns.groups, fates, span)

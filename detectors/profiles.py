@@ -1,37 +1,53 @@
-"""What repeats from event to event, looked up once: who did what, how it ended, who watches it."""
+"""What repeats from event to event, learnt once: who acts under which policy, and what is done."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors import flags
+from detectors.kernel.hashing import insert, rehash
 from detectors.plan import Compiled
-from detectors.state import NONE
+from detectors.state import NONE, empty_table
 from detectors.windows import Windows
-from detectors.wire import UNREADABLE, WireEvent
+from detectors.wire import WireEvent
 
 PROFILES_MAX = 1 << 19
 """Profiles that are remembered; past it all are forgotten and learnt again."""
 
-WATCHED, UNWATCHED, NOT_LIVE, ODD = 0, 1, 2, 3
-"""Kinds of events. ODD: something is wrong with it, or pydantic has to look."""
+WATCHED, UNWATCHED, NOT_LIVE = 0, 1, 2
+"""Kinds of events."""
 
-PROFILE = np.dtype(
+ACTOR = np.dtype(
     [
-        ("kind", np.int8),
+        ("key", np.uint64),
         ("policy", np.int32),
         ("stream", np.int32),
-        ("flags", np.uint32),
-        ("currency", np.uint16),
-    ]
+        ("workflow", np.int32),
+        ("role", np.int32),  # policy, automation and capability
+        ("kind", np.int8),
+    ],
+    align=True,
 )
+"""Workflow, automation, capability and mode."""
+
+ACT = np.dtype([("key", np.uint64), ("flags", np.uint32), ("currency", np.uint16)], align=True)
+"""Role, action, outcome, by and currency, and target where the policy looks at it."""
+
+
+class Known(NamedTuple):
+    """What was learnt, as the compiled reader looks it up."""
+
+    actors: NDArray[np.void]
+    actor_table: NDArray[np.int32]
+    acts: NDArray[np.void]
+    act_table: NDArray[np.int32]
 
 
 class Profiles:
-    """Numbers for what events have in common; `table` holds a PROFILE for each number."""
+    """Learns from events. `known` holds what; `workflows` are the names' numbers in it."""
 
     def __init__(self, compiled: Compiled, windows: Windows) -> None:
         self._compiled = compiled
@@ -44,87 +60,73 @@ class Profiles:
         self.currencies = codes
         self._currencies = {code: number for number, code in enumerate(codes) if number}
 
-    def number(self, key: bytes | None, event: WireEvent) -> int:
-        """The number of an event's profile, given the key of its record."""
-        profile = (
-            key,
-            event.workflow,
-            event.automation,
-            event.capability,
-            event.action,
-            event.outcome,
-            event.by,
-            event.mode,
-            event.currency,
-            event.value is None,
-            event.reverses is None,
-            event.run is None,
-            event.specversion is msgspec.UNSET,
-        )
-        known = self._numbers.get(profile)
-        return self._learn(profile, key, event) if known is None else known
-
-    def target_bits(self, number: int, event: WireEvent) -> int:
-        """The filter bits of those `where` that look at the target."""
-        known = self._targets.get((number, event.target))
-        if known is None:
-            wheres = self._compiled.policies[self.table[number]["policy"]].wheres
-            known = sum(bit for bit, where in wheres if where.target and where.passes(event))
-            if len(self._targets) >= PROFILES_MAX:
-                self._targets.clear()
-            self._targets[number, event.target] = known
-        return known
-
     def forget(self) -> None:
         """Start anew; numbers given before mean nothing then."""
-        self._numbers: dict[tuple[Any, ...], int] = {}
-        self._targets: dict[tuple[int, str | None], int] = {}
-        self.table = np.zeros(256, PROFILE)
+        empty = (np.zeros(0, ACTOR), empty_table(0), np.zeros(0, ACT), empty_table(0))
+        self.known = Known(*empty)
+        self.workflows: dict[str, int] = {}
+        self._roles: dict[tuple[int, str, str], int] = {}
+        self._actors = self._acts = 0
 
-    def __len__(self) -> int:
-        return len(self._numbers)
+    @property
+    def full(self) -> bool:
+        """Whether it is time to forget."""
+        return max(self._actors, self._acts) > PROFILES_MAX
 
-    def _learn(self, profile: tuple[Any, ...], key: bytes | None, event: WireEvent) -> int:
-        number = len(self._numbers)
-        if number == self.table.size:
-            self.table = np.concatenate([self.table, np.zeros(number, PROFILE)])
-        kind, policy = self._kind_and_policy(key, event)
+    def learn_actor(self, key: int, event: WireEvent) -> None:
+        """Learn who acts in an event."""
+        kind, policy = self._kind_and_policy(event)
         stream = self._windows.stream(event.workflow, policy) if kind == WATCHED else NONE
-        bits, currency = self._flags(event, policy), self._currency(event)
-        self.table[number] = (kind, policy, stream, bits, currency)
-        self._numbers[profile] = number
-        return number
+        workflow = self.workflows.setdefault(event.workflow, len(self.workflows))
+        place = (policy, event.automation, event.capability)
+        role = self._roles.setdefault(place, len(self._roles))
+        row = (key, policy, stream, workflow, role, kind)
+        actors, table = _with(self.known.actors, self.known.actor_table, self._actors, row)
+        self.known = self.known._replace(actors=actors, actor_table=table)
+        self._actors += 1
 
-    def _kind_and_policy(self, key: bytes | None, event: WireEvent) -> tuple[int, int]:
-        lettered = event.currency is None or (event.currency.isascii() and event.currency.isalpha())
-        priced = event.value is None or event.currency is not None
-        keyed = key is None or key == event.workflow.encode()
-        plain = event is not UNREADABLE and event.specversion is msgspec.UNSET
-        if not (plain and lettered and priced and keyed):
-            return ODD, NONE
+    def learn_act(self, key: int, policy: int, event: WireEvent) -> None:
+        """Learn what is done in an event, under the policy of who does it."""
+        row = (key, self._bits(event, policy), self._currency(event))
+        acts, table = _with(self.known.acts, self.known.act_table, self._acts, row)
+        self.known = self.known._replace(acts=acts, act_table=table)
+        self._acts += 1
+
+    def _kind_and_policy(self, event: WireEvent) -> tuple[int, int]:
         policy = self._compiled.book.find(event.workflow, event.automation, event.capability)
         if policy is None or self._compiled.book.policies[policy].mode == "off":
             return UNWATCHED, NONE
         return (WATCHED if event.mode == "live" else NOT_LIVE), policy
 
-    def _flags(self, event: WireEvent, policy: int) -> int:
+    def _bits(self, event: WireEvent, policy: int) -> int:
         bits = flags.BITS[event.outcome] | flags.BITS[event.by]
-        bits |= flags.REVERSES if event.reverses is not None else 0
-        bits |= flags.HAS_RUN if event.run is not None else 0
         if policy == NONE:
             return bits
         plan = self._compiled.policies[policy]
         for bit, where in plan.wheres:
-            bits |= bit if not where.target and where.passes(event) else 0
+            bits |= bit if where.passes(event) else 0
         for bit, currencies in plan.currencies:
             bits |= bit if (event.currency or "").upper() in currencies else 0
         return bits
 
     def _currency(self, event: WireEvent) -> int:
-        if event.currency is None or event.value is None:
+        if event.currency is None:
             return 0
-        currency = event.currency.upper()
-        if currency not in self._currencies:
-            self._currencies[currency] = len(self.currencies)
-            self.currencies.append(currency)
-        return self._currencies[currency]
+        code = event.currency.upper()
+        if code not in self._currencies:
+            self._currencies[code] = len(self.currencies)
+            self.currencies.append(code)
+        return self._currencies[code]
+
+
+def _with(
+    rows: NDArray[np.void], table: NDArray[np.int32], number: int, row: tuple[Any, ...]
+) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+    """The rows and their hash table with one row more; both grow by doubling."""
+    if number == rows.size:
+        old, table = table, empty_table(max(256, 2 * number))
+        rows = np.concatenate([rows, np.zeros(max(256, number), rows.dtype)])
+        rehash(old, table, rows)
+    rows[number] = row
+    insert(table, rows, number)
+    return rows, table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,29 @@ from numpy.typing import NDArray
 RECENT_MAX = 1 << 16
 CHUNK = 512
 """Evidence is mostly recent: it is looked for in pieces, from the newest on."""
+
+
+class Texts(Sequence[str]):
+    """Many short texts in one piece of memory: text i is raw[bounds[i]:bounds[i + 1]]."""
+
+    def __init__(self, raw: bytes, bounds: NDArray[np.int64]) -> None:
+        self._raw, self._bounds = raw, bounds
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Texts: ...
+
+    def __getitem__(self, index: int | slice) -> str | Texts:
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            return Texts(self._raw, self._bounds[start : stop + 1])
+        if index >= len(self):
+            raise IndexError(index)
+        return self._raw[self._bounds[index] : self._bounds[index + 1]].decode()
 
 
 class Recent:
@@ -26,7 +49,7 @@ class Recent:
         self._batch = 0  # events before the newest batch
         self._end = 0
 
-    def add(self, keys: NDArray[np.uint64], event_ids: list[str]) -> None:
+    def add(self, keys: NDArray[np.uint64], event_ids: Sequence[str]) -> None:
         """Append a batch of events, in log order. `keys` may be filled in later."""
         self._batch = self._end
         for start in range(0, len(event_ids), CHUNK):
@@ -50,7 +73,8 @@ class Recent:
                 break
             if chunk.start >= newest:
                 continue
-            for hit in np.flatnonzero(np.isin(chunk.keys, np.array(list(missing), np.uint64))):
+            hits = np.isin(chunk.keys, np.array(list(missing), np.uint64))
+            for hit in map(int, np.flatnonzero(hits)):
                 if newest - RECENT_MAX <= chunk.start + hit < newest:
                     found[int(chunk.keys[hit])] = chunk.event_ids[hit]
             missing -= found.keys()
@@ -76,7 +100,7 @@ class Chunk(NamedTuple):
 
     start: int
     keys: NDArray[np.uint64]
-    event_ids: list[str]
+    event_ids: Sequence[str]
 
     @property
     def end(self) -> int:

@@ -80,10 +80,9 @@ class Standings:
         waiting = {name: self.all[name].due_us for name in self._held}
         dues = {name: due for name, due in waiting.items() if due is not None}
         if dues:
-            late_enough = columns.batch["time"][start:] >= min(dues.values())
-            for index in map(int, start + np.flatnonzero(late_enough)):
-                due = dues.get(columns.events[index].workflow)
-                if due is not None and columns.batch["time"][index] >= due:
+            mine, times = columns.of(dues, range(start, len(columns.events))), columns.batch["time"]
+            for index in map(int, mine[times[mine] >= min(dues.values())]):
+                if times[index] >= dues[columns.events[index].workflow]:
                     return index
         return len(columns.events)
 
@@ -97,10 +96,9 @@ class Standings:
     def block(self, columns: Columns, fates: NDArray[np.int8], span: range) -> None:
         """Take a span's events of paused workflows out, as if guards had refused them."""
         paused = {name for name in self._held if self.all[name].breaker.state.refuses}
-        for index in span if paused else ():
-            if columns.events[index].workflow in paused:
-                columns.batch["stream"][index] = NONE
-                fates[index] = BLOCKED
+        blocked = columns.of(paused, span)
+        columns.batch["stream"][blocked] = NONE
+        fates[blocked] = BLOCKED
 
     def pass_by(
         self, columns: Columns, fates: NDArray[np.int8], span: range, effects: Effects | None
@@ -110,7 +108,7 @@ class Standings:
         On a replay there are no effects: what a breaker did then is known from its command.
         """
         late = span.start + np.flatnonzero(fates[span.start : span.stop] == LATE)
-        for index in span if self._held else map(int, late):
+        for index in map(int, np.union1d(late, columns.of(self._held, span))):
             if fates[index] == LATE and effects is not None:
                 effects.audits.append(noted("late", columns, index, "too late for any window"))
             elif columns.events[index].workflow in self._held:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from andon.errors import BrokerError, EventError
-from andon.events import Event, parse_event
 from andon.policy_review import NAMED, Known
 from andon.topics import EVENTS
-from detectors.wire import WireEvent, decode
+from detectors.wire import read_event
 
 NAMES_MAX = 100_000
 """Different names of a field; with more of them, its names count as not known."""
@@ -29,9 +26,11 @@ class Seen:
         self._names: dict[str, set[str]] = {field: set() for field in NAMED}
 
     def add(self, values: Iterable[bytes | None]) -> None:
-        """Take in raw records; what is no event is passed over."""
-        for event in map(_event, values):
-            if event is None:
+        """Take in raw records; what is no event, as far as its names show, is passed over."""
+        for value in values:
+            try:
+                event = read_event(value)
+            except EventError:
                 continue
             self.events += 1
             for field, names in self._names.items():
@@ -45,14 +44,6 @@ class Seen:
         if not self.events:
             return {}
         return {field: names for field, names in self._names.items() if len(names) <= NAMES_MAX}
-
-
-def _event(value: bytes | None) -> WireEvent | Event | None:
-    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return decode(value or b"")
-    with contextlib.suppress(EventError):
-        return parse_event(value)
-    return None
 
 
 def newest_events(bootstrap_servers: str) -> Iterator[list[bytes | None]]:

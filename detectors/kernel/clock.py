@@ -1,4 +1,4 @@
-"""RFC 3339 times, from the bytes of a whole batch."""
+"""RFC 3339 times from bytes, and microseconds since 1970."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def days_of(year, month, day):
 
 
 @compiled
-def one(text, start, end):
+def read_time(text, start, end):
+    """Unix microseconds of text[start:end], or UNREAD."""
     if end - start < 20:
         return UNREAD
     for place, mark in ((4, _DASH), (7, _DASH), (10, _T), (13, _COLON), (16, _COLON)):
@@ -84,11 +85,3 @@ def one(text, start, end):
     if seconds < _YEAR_1 or seconds >= _YEAR_10000:
         return UNREAD
     return seconds * 1_000_000 + micros
-
-
-@compiled
-def parse(text, lengths, times):
-    start = 0
-    for index in range(lengths.size):
-        times[index] = one(text, start, start + lengths[index])
-        start += lengths[index]

@@ -1,4 +1,4 @@
-"""Hash tables of record numbers, by linear probing; the keys stand in the records."""
+"""Hashes of texts; hash tables of record numbers, whose keys stand in the records."""
 
 from __future__ import annotations
 
@@ -10,6 +10,38 @@ from detectors.state import NONE
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MURMUR = np.uint64(0xC6A4A7935BD1E995)
+
+
+@compiled
+def absorb(total, text, start, end):
+    """A hash with text[start:end] stirred in (the inner part of MurmurHash64A, Appleby 2008)."""
+    total = (total ^ np.uint64(end - start)) * _MURMUR
+    at = start
+    while at + 8 <= end:
+        word = np.uint64(text[at])
+        for place in range(1, 8):
+            word |= np.uint64(text[at + place]) << np.uint64(8 * place)
+        total = stirred(total, word)
+        at += 8
+    if at == end:
+        return total
+    word = np.uint64(0)
+    for place in range(at, end):
+        word = (word << np.uint64(8)) | np.uint64(text[place])
+    return stirred(total, word)
+
+
+@compiled
+def stirred(total, word):
+    word *= _MURMUR
+    return (total ^ ((word ^ (word >> np.uint64(47))) * _MURMUR)) * _MURMUR
+
+
+@compiled
+def finished(total):
+    total = (total ^ (total >> np.uint64(47))) * _MURMUR
+    return total ^ (total >> np.uint64(47))
 
 
 @compiled
@@ -23,7 +55,10 @@ def mixed(value, salt):
 
 @compiled
 def find(table, records, key):
-    """The place in `table` of the record with this key, or of the gap where it belongs."""
+    """The place in `table` of the record with this key, or of the gap where it belongs.
+
+    By linear probing.
+    """
     mask = np.uint64(table.size - 1)
     place = key & mask
     while table[place] != NONE and records[table[place]].key != key:
@@ -56,3 +91,9 @@ def rehash(old, table, records):
     for number in old:
         if number != NONE:
             table[find(table, records, records[number].key)] = number
+
+
+@compiled
+def insert(table, records, number):
+    """Let a record be found by its key."""
+    table[find(table, records, records[number].key)] = number

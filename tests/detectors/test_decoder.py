@@ -1,8 +1,9 @@
-"""The fast decoder against pydantic, on records that hypothesis makes up and breaks."""
+"""The compiled reader against pydantic, on records that are made up and broken."""
 
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,21 @@ from hypothesis import strategies as st
 
 from andon.errors import EventError
 from andon.events import Event, parse_event
-from andon.policy_file import parse_policies
-from detectors.columns import Decoder, Records
-from detectors.plan import MICRO, compile_book
+from andon.rule import SAME_FIELDS
+from detectors.columns import Records
+from detectors.decoder import Decoder
+from detectors.kernel.reading import millionths
+from detectors.plan import compile_book
 from detectors.times import micros
 from detectors.windows import Windows
+from detectors.wire import WireEvent
+from tests.eventlog import book
 
 COMPILED = compile_book(
-    parse_policies(
-        "version: 1\npolicies: [{name: a, rules: [{name: b, rate: error, over: 1h, above: 5%}]}]"
+    book(
+        {"rate": "error", "over": "1h", "above": "5%", "where": {"target": "x*", "action": "r*"}},
+        {"rate": "duplicate", "over": "1h", "at_least": 2, "same": list(SAME_FIELDS), "per": "run"},
+        {"rate": "value", "over": "1h", "at_least": 2, "currency": "usd", "per": "automation"},
     )
 )
 GOOD: dict[str, Any] = {
@@ -97,19 +104,15 @@ def assert_same(raw: bytes, key: bytes | None = None, append_ms: int | None = No
     event = parsed(raw, key, append_ms)
     if isinstance(event, EventError):
         assert [str(rejected.error) for rejected in columns.rejected] == [str(event)]
-        assert columns.events == []
+        assert list(columns.events) == []
         return
     assert columns.rejected == []
     (read,) = columns.events
-    for field in Event.model_fields.keys() - {"ts", "decision", "labels"}:
+    for field in set(WireEvent.__struct_fields__) - {"ts"}:
         assert getattr(read, field) == getattr(event, field), field
     (row,) = columns.batch
     assert row["time"] == micros(event.ts)
-    assert row["value"] == (
-        round(event.value * MICRO)
-        if event.value is not None and event.value < 1e15
-        else row["value"]
-    )
+    assert row["value"] == millionths(event.value or 0.0)
     assert row["recipients"] == (event.recipients or 0)
 
 
@@ -128,6 +131,48 @@ def test_both_decoders_say_the_same(
     except UnicodeEncodeError:  # a lone surrogate, which no UTF-8 text can hold
         raw = json.dumps(fields).encode()
     assert_same(raw)
+
+
+def columns_of(raw: bytes) -> list[Any]:
+    columns = decoded(raw)
+    names = list(columns.workflows)
+    found = (columns.batch, columns.groups, columns.policy, columns.kind, columns.record)
+    return [*(array.tobytes() for array in found), columns.currencies, names, *columns.event_ids]
+
+
+@settings(max_examples=300, deadline=None)
+@given(CHANGES, st.sampled_from(["event_id", "workflow", "action", "run", "target"]))
+def test_what_pydantic_reads_becomes_the_same_columns(changes: dict[str, Any], field: str) -> None:
+    fields = GOOD | {"target": "xy"} | changes
+    plain = json.dumps(fields, ensure_ascii=False).encode(errors="replace")
+    value = fields[field]
+    if isinstance(value, str) and value.isascii() and value.isalnum():
+        escaped = f"\\u{ord(value[0]):04x}{value[1:]}"
+        odd = plain.replace(f'"{field}": "{value}"'.encode(), f'"{field}": "{escaped}"'.encode())
+        assert odd != plain
+        assert columns_of(odd) == columns_of(plain)
+
+
+def test_of_thousands_of_broken_records_those_are_taken_that_pydantic_takes() -> None:
+    chance = random.Random(1)
+    labels = {"a": [1, -0.5e-7, {"é€😀": [True, False, None, {}]}], "b\n": '\u2028\\"', "c": []}
+    raw = json.dumps(GOOD | {"labels": labels, "x": labels}, ensure_ascii=False).encode()
+    marks = [*b' \t\n"\\{}[]:,.-+eEu0123456789nulltrue\x00\x1f\x7f\x80\xc3\xed\xa0\xff']
+    records = []
+    for _ in range(20_000):
+        record = bytearray(raw)
+        for _ in range(chance.choice([1, 1, 1, 2, 5])):
+            at = chance.randrange(len(record))
+            record[at : at + chance.randrange(3)] = bytes(
+                chance.choices(marks, k=chance.randrange(3))
+            )
+        records.append(bytes(record))
+    columns = Decoder(COMPILED, Windows(COMPILED)).read(Records(records))
+    errors = {rejected.record: str(rejected.error) for rejected in columns.rejected}
+    for place, record in enumerate(records):
+        event = parsed(record, None, None)
+        assert errors.get(place) == (str(event) if isinstance(event, EventError) else None), record
+    assert 1000 < len(columns.events) < 19_000
 
 
 @settings(max_examples=300, deadline=None)

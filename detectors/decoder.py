@@ -1,0 +1,242 @@
+"""Raw records to columns, a batch at once.
+
+A compiled reader takes what is plain. Whatever looks odd goes to pydantic, which says what is wrong
+with it, or that nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from andon.errors import EventError
+from andon.events import Event, parse_event
+from andon.rule import SAME_FIELDS
+from detectors.columns import Columns, Records, Rejected
+from detectors.fields import FIELDS, NUMBER_OF
+from detectors.kernel import reading
+from detectors.kernel.json_text import ODD
+from detectors.kernel.spans import ORDER_ROOM
+from detectors.plan import Compiled
+from detectors.profiles import Profiles
+from detectors.recent import Texts
+from detectors.state import EVENT, NONE
+from detectors.times import micros
+from detectors.windows import Windows
+from detectors.wire import Events, WireEvent, from_event, read_event
+
+GROUP_FIELDS_MAX = len(SAME_FIELDS) + 1
+_FAR_FUTURE_US = np.iinfo(np.int64).max // 2
+
+
+class _Source(NamedTuple):
+    """Raw records as the compiled reader takes them: a NUL stands after each value."""
+
+    text: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    keys: NDArray[np.uint8]
+    key_starts: NDArray[np.int64]
+    key_lengths: NDArray[np.int64]  # NONE where there is no key
+    appended_us: NDArray[np.int64]
+
+
+class _Plans(NamedTuple):
+    """What the reader needs of the policies, by their place."""
+
+    by_target: NDArray[np.bool_]
+    groups: NDArray[np.int8]  # (policies, columns, fields): places in FIELDS, then NONE
+
+
+class _Scratch(NamedTuple):
+    """Of the record at hand."""
+
+    order: NDArray[np.int64]
+    spans: NDArray[np.int64]  # (fields, 2): first byte, and past the last
+    value: NDArray[np.float64]
+    value_bits: NDArray[np.uint64]  # the same memory
+
+
+class _Out(NamedTuple):
+    """What was read, an entry a record."""
+
+    state: NDArray[np.int8]  # reading.FINE, NEW_ACTOR, NEW_ACT, or ODD
+    unknown: NDArray[np.uint64]  # the hash of what is new
+    actor: NDArray[np.int32]
+    id_start: NDArray[np.int64]
+    id_length: NDArray[np.int64]
+    batch: NDArray[np.void]
+    groups: NDArray[np.uint64]
+
+
+class Decoder:
+    """Reads the records of one partition for its windows."""
+
+    def __init__(self, compiled: Compiled, windows: Windows) -> None:
+        self._windows = windows
+        self._profiles = Profiles(compiled, windows)
+        self._plans = _plans_of(compiled, windows.columns)
+        value = np.zeros(1)
+        order = np.zeros(ORDER_ROOM, np.int64)
+        spans = np.zeros((len(FIELDS), 2), np.int64)
+        self._scratch = _Scratch(order, spans, value, value.view(np.uint64))
+
+    @property
+    def currencies(self) -> list[str]:
+        """What the windows' currency numbers stand for."""
+        return self._profiles.currencies
+
+    def know_currencies(self, codes: list[str]) -> None:
+        """Let the numbers stand for these again."""
+        self._profiles.know_currencies(codes)
+
+    def read(self, records: Records) -> Columns:
+        """Decode records; none raises: what is no event is in `rejected`."""
+        if self._windows.release() or self._profiles.full:
+            self._profiles.forget()
+        source, out = _source(records), _room_for(len(records.values), self._windows.columns)
+        todo = np.arange(len(records.values))
+        while todo.size:
+            reading.read(todo, source, self._profiles.known, self._plans, self._scratch, out)
+            todo = todo[out.state[todo] > reading.FINE]
+            for record in _first_of_each(todo, out.unknown):
+                self._learn(record, out, read_event(records.values[record]))
+        parsed: dict[int, WireEvent] = {}
+        rejected = []
+        for record in map(int, np.flatnonzero(out.state == ODD)):
+            try:
+                event = _parsed(records, record)
+            except EventError as error:
+                rejected.append(Rejected(record, error))
+            else:
+                parsed[record] = from_event(event)
+                self._place(record, parsed[record], micros(event.ts), out)
+        return self._columns(records, source, out, parsed, rejected)
+
+    def _columns(
+        self,
+        records: Records,
+        source: _Source,
+        out: _Out,
+        parsed: dict[int, WireEvent],
+        rejected: list[Rejected],
+    ) -> Columns:
+        keep = np.flatnonzero(out.state == reading.FINE)
+        actors = self._profiles.known.actors[out.actor[keep]]
+        return Columns(
+            events=Events(records.values, keep, parsed),
+            event_ids=_event_ids(source, out, keep, parsed),
+            record=keep,
+            policy=actors["policy"],
+            kind=actors["kind"],
+            workflow=actors["workflow"],
+            batch=out.batch[keep] if rejected else out.batch,
+            groups=out.groups[:, keep] if rejected else out.groups,
+            currencies=self._profiles.currencies,
+            rejected=rejected,
+            records=records,
+            workflows=self._profiles.workflows,
+        )
+
+    def _learn(self, record: int, out: _Out, event: WireEvent) -> None:
+        key = int(out.unknown[record])
+        if out.state[record] == reading.NEW_ACTOR:
+            self._profiles.learn_actor(key, event)
+        else:
+            policy = int(self._profiles.known.actors[out.actor[record]]["policy"])
+            self._profiles.learn_act(key, policy, event)
+
+    def _place(self, record: int, event: WireEvent, time: int, out: _Out) -> None:
+        """Fill in an event that pydantic has read, by the same code as all others."""
+        texts, spans = bytearray(), self._scratch.spans
+        for number, field in enumerate(FIELDS):
+            value, start = getattr(event, field.name, None), len(texts)
+            texts += value.encode() if isinstance(value, str) else b""
+            spans[number] = NONE if value is None else start, len(texts)
+        self._scratch.value[0] = abs(event.value or 0.0)  # zero has a sign
+        text, people = np.frombuffer(bytes(texts), np.uint8), event.recipients or 0
+        while out.state[record] != reading.FINE:
+            known = self._profiles.known
+            out.state[record] = reading.place(
+                record, text, time, people, known, self._plans, self._scratch, out
+            )
+            if out.state[record] != reading.FINE:
+                self._learn(record, out, event)
+
+
+def _parsed(records: Records, record: int) -> Event:
+    key = None if records.keys is None else records.keys[record]
+    append_ms = None if records.appended_ms is None else int(records.appended_ms[record])
+    return parse_event(records.values[record], key=key, append_ms=append_ms)
+
+
+def _source(records: Records) -> _Source:
+    values = _joined(records.values)
+    if records.keys is None:
+        keys = (*values[:2], np.full(len(records.values), NONE))
+    else:
+        keys = _joined(records.keys)
+    if records.appended_ms is None:
+        appended_us = np.full(len(records.values), _FAR_FUTURE_US)
+    else:
+        appended_us = records.appended_ms * 1000
+    return _Source(*values, *keys, appended_us)
+
+
+def _joined(
+    values: Sequence[bytes | None],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """All in one text, with a NUL behind each; where each starts, and its length, NONE for None."""
+    if None in values:
+        lengths = np.array([NONE if value is None else len(value) for value in values])
+        values = [value or b"" for value in values]
+    else:
+        lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
+    text = np.frombuffer(b"\0".join([*values, b""]), np.uint8)  # type: ignore[list-item]
+    ends = np.cumsum(np.maximum(lengths, 0) + 1)
+    return text, ends - lengths - 1, lengths
+
+
+def _room_for(records: int, columns: int) -> _Out:
+    return _Out(
+        state=np.zeros(records, np.int8),
+        unknown=np.zeros(records, np.uint64),
+        actor=np.zeros(records, np.int32),
+        id_start=np.zeros(records, np.int64),
+        id_length=np.zeros(records, np.int64),
+        batch=np.zeros(records, EVENT),
+        groups=np.zeros((columns, records), np.uint64),
+    )
+
+
+def _plans_of(compiled: Compiled, columns: int) -> _Plans:
+    groups = np.full((len(compiled.policies), columns, GROUP_FIELDS_MAX), NONE, np.int8)
+    for place, policy in enumerate(compiled.policies):
+        for column, fields in enumerate(policy.groups):
+            groups[place, column, : len(fields)] = [NUMBER_OF[field] for field in fields]
+    return _Plans(np.array([policy.by_target for policy in compiled.policies]), groups)
+
+
+def _first_of_each(places: NDArray[np.int64], keys: NDArray[np.uint64]) -> list[int]:
+    """The first place of each different key, in log order."""
+    _, first = np.unique(keys[places], return_index=True)
+    found: list[int] = places[np.sort(first)].tolist()
+    return found
+
+
+def _event_ids(
+    source: _Source, out: _Out, keep: NDArray[np.int64], parsed: Mapping[int, WireEvent]
+) -> Sequence[str]:
+    lengths = out.id_length[keep]
+    raw = np.empty(int(lengths.sum()), np.uint8)
+    reading.gather(source.text, out.id_start[keep], lengths, raw)
+    ids = Texts(raw.tobytes(), np.concatenate([[0], np.cumsum(lengths)]))
+    if not parsed:
+        return ids
+    return [
+        parsed[record].event_id if record in parsed else ids[place]
+        for place, record in enumerate(keep.tolist())
+    ]
