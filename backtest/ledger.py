@@ -124,8 +124,9 @@ class Ledger:
 
     def _numbers(self, taken: Taken, done: np.ndarray[tuple[int], np.dtype[np.intp]]) -> list[int]:
         """The account of each action, between the commands of the batch, which open new ones."""
-        events = taken.columns.events
-        pages = [self.pages[events[index].workflow] for index in done]
+        names, which = taken.columns.workflows_of(done)
+        different = [self.pages[name] for name in names]
+        pages = [different[index] for index in which.tolist()]
         blocked = (taken.fates[done] == BLOCKED).tolist()
         numbers: list[int] = []
         for command in taken.effects.commands:

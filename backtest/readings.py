@@ -89,8 +89,8 @@ class Readings:
 
     def _numbered(self, taken: Taken) -> NDArray[np.int64]:
         """The workflow of each event, by number; how long each has lived is kept."""
-        names = [event.workflow for event in taken.columns.events]
-        numbers = np.fromiter(map(self._number, names), np.int64, len(names))
+        names, which = taken.columns.workflows_of(np.arange(len(taken.columns.events)))
+        numbers = np.array([self._number(name) for name in names], np.int64)[which]
         new = len(self.workflows) - self.first_us.size
         self.first_us = np.append(self.first_us, np.full(new, np.iinfo(np.int64).max))
         self.last_us = np.append(self.last_us, np.full(new, np.iinfo(np.int64).min))

@@ -53,6 +53,12 @@ class Columns(NamedTuple):
         found = np.isin(self.workflow[span.start : span.stop], numbers)
         return span.start + np.flatnonzero(found)
 
+    def workflows_of(self, places: NDArray[np.intp]) -> tuple[list[str], NDArray[np.intp]]:
+        """The different workflows of these events, and of each event which of them it is."""
+        workflow = self.workflow[places]
+        _, first, which = np.unique(workflow, return_index=True, return_inverse=True)
+        return [self.events[place].workflow for place in places[first]], which
+
     def source(self, index: int) -> Position | None:
         """Where the event stands in the log, if it came from one."""
         offsets = self.records.offsets

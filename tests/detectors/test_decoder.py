@@ -86,6 +86,12 @@ CHANGES = st.dictionaries(
     FIELDS, JSON | WORDS | TIMES | st.sampled_from(["EUR", "usd", "U1D"]), max_size=3
 )
 
+TOKENS = [
+    *(bytes([mark]) for mark in b'{}[],:"\\ -.+eE0159\x00\x1f\x80\xff'),
+    *(b"null", b"true", b"NaN", b"1.50", b"1e2", b"12345", b'"x"', b'"a": ', b'"value": '),
+    *(b"\\u0061", b"\\ud83d", b"\xc3\xa9", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80"),
+]
+
 
 def decoded(raw: bytes, key: bytes | None = None, append_ms: int | None = None) -> Any:
     appended = None if append_ms is None else np.array([append_ms], np.int64)
@@ -173,6 +179,16 @@ def test_of_thousands_of_broken_records_those_are_taken_that_pydantic_takes() ->
         event = parsed(record, None, None)
         assert errors.get(place) == (str(event) if isinstance(event, EventError) else None), record
     assert 1000 < len(columns.events) < 19_000
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.binary(max_size=80) | st.lists(st.sampled_from(TOKENS), max_size=12).map(b"".join))
+def test_both_say_the_same_of_any_bytes(raw: bytes) -> None:
+    assert_same(raw)
+    whole = json.dumps(GOOD).encode()
+    assert_same(whole[:-1] + b", " + raw + b"}")  # as one more member
+    assert_same(whole.replace(b'"e1"', raw))
+    assert_same(whole.replace(b"12.5", raw))
 
 
 @settings(max_examples=300, deadline=None)
