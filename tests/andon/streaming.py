@@ -17,7 +17,7 @@ from andon import Event, topics
 from andon.commands import Ack, Command
 from andon.events import parse_event
 
-WAIT_S = 30.0
+WAIT_S = 60.0  # longer than Apache Kafka waits for a member that died
 
 
 @contextmanager

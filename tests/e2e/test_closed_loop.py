@@ -105,10 +105,12 @@ def test_an_automation_that_obeys_is_measured_and_left_alone(
         assert automation.refund(1).startswith("refused")
         (pause,) = kafka.commands(workflow)
         until(
-            lambda: kafka.heartbeats(workflow)[-1].at > pause.issued_at + GRACE,
-            "a heartbeat after the grace time",
+            lambda: (
+                (beat := kafka.heartbeats(workflow)[-1]).at > pause.issued_at + GRACE
+                and beat.generation == pause.generation
+            ),
+            "a heartbeat after the grace time of a guard that obeys",
         )
-        assert kafka.heartbeats(workflow)[-1].generation == pause.generation
         assert monitor.metric("andon_guards_live", workflow=workflow) == 1
         assert monitor.metric("andon_acks_missing", workflow=workflow) == 0
         looked = monitor.metric("andon_heartbeat_timestamp_seconds")

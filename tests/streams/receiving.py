@@ -17,7 +17,7 @@ from andon.ids import uuid7
 from tests.andon.records import ALERT
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-WAIT_S = 30.0
+WAIT_S = 60.0  # longer than Apache Kafka waits for a member that died
 
 
 class Taken(NamedTuple):
