@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from andon.topics import EVENTS
+from bench.backtest import backtest
 from bench.events import fill
 from bench.monitor import events_per_s, monitor
 from bench.readme import write_readme
@@ -23,6 +24,7 @@ from streams.settings import Settings
 from streams.topics import apply
 
 COUNT = int(os.environ.get("BENCH_EVENTS", "400000"))
+BACKTEST = int(os.environ.get("BENCH_BACKTEST_EVENTS", "1000000"))
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 WORKFLOWS = 500
 POLICY = Path(__file__).with_name("policy.yaml")
@@ -42,7 +44,8 @@ def main() -> None:
             runs["aiokafka"].append(_peer("aiokafka", servers))
             runs["monitor"].append(_monitor(servers, Path(folder) / f"run-{run}", f"bench-{run}"))
             print({name: round(values[-1]) for name, values in runs.items()}, flush=True)
-    _write(runs)
+    print(f"writing a log of {BACKTEST:,} events, and backtesting it")
+    _write(runs, backtest(BACKTEST))
 
 
 def _peer(name: str, servers: str) -> float:
@@ -56,12 +59,13 @@ def _monitor(servers: str, folder: Path, group: str) -> float:
         return events_per_s(address, COUNT)
 
 
-def _write(runs: dict[str, list[float]]) -> None:
+def _write(runs: dict[str, list[float]], backtested: dict[str, Any]) -> None:
     ratios = [a / b for a, b in zip(runs["monitor"], runs["aiokafka"], strict=True)]
     result: dict[str, Any] = {
         f"{name}_events_per_s": round(median(values)) for name, values in runs.items()
     }
     result["monitor_per_aiokafka"] = round(median(ratios), 3)
+    result |= backtested
     result["spread"] = {
         name: [round(min(values)), round(max(values))] for name, values in runs.items()
     }

@@ -13,10 +13,12 @@ from aiokafka import AIOKafkaProducer
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def events(count: int, workflows: int, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values; 4 events a second and workflow on the average, 3% errors, 2% reversals."""
+def events(
+    count: int, workflows: int, seed: int = 1, per_s: float | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values, 3% errors, 2% reversals; 4 events a second of each workflow, or `per_s`."""
     chance = random.Random(seed)
-    step = timedelta(milliseconds=250 / workflows)
+    step = timedelta(seconds=1 / (per_s or 4 * workflows))
     for number in range(count):
         workflow = f"refunds-{chance.randrange(workflows)}"
         undoes = number > 1000 and chance.random() < 0.02
