@@ -34,7 +34,7 @@ def apply(bootstrap_servers: str, settings: Settings, check_only: bool = False) 
 
     A topic that exists is never changed. Raises BrokerError when no broker answers.
     """
-    with _administration(bootstrap_servers) as admin:
+    with administration(bootstrap_servers) as admin:
         drifts = _drifts(admin, settings)
         missing = {drift.topic for drift in drifts if drift.setting == EXISTENCE}
         if check_only or not missing:
@@ -51,7 +51,7 @@ def events_kept_s(bootstrap_servers: str) -> int | None:
 
     Raises BrokerError when no broker answers.
     """
-    with _administration(bootstrap_servers) as admin:
+    with administration(bootstrap_servers) as admin:
         resource = ConfigResource(ConfigResourceType.TOPIC, EVENTS)
         configs = admin.describe_configs([resource], config_filter="all").get("topic", {})
     kept_ms = int(configs.get(EVENTS, {}).get("retention.ms", {}).get("value", -1))
@@ -59,7 +59,8 @@ def events_kept_s(bootstrap_servers: str) -> int | None:
 
 
 @contextmanager
-def _administration(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
+def administration(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
+    """A client that asks after the broker itself. Raises BrokerError where it fails."""
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap_servers,

@@ -10,6 +10,7 @@ from andon.cli.backtest import backtest
 from andon.cli.broker import broker
 from andon.cli.control import mode, reset, trip
 from andon.cli.demo import demo
+from andon.cli.doctor import doctor
 from andon.cli.explain import explain
 from andon.cli.monitor import monitor
 from andon.cli.report import report
@@ -17,6 +18,7 @@ from andon.cli.score import score
 from andon.cli.status import status
 from andon.cli.tune import tune
 from andon.cli.undo import undo
+from andon.cli.watch import watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,8 +27,8 @@ app = typer.Typer(
     help="A circuit breaker for AI automations, built on an event stream.",
 )
 for command in (
-    *(demo, broker, monitor, status, trip, reset, mode),
-    *(undo, explain, audit),
+    *(demo, broker, monitor, status, watch, trip, reset, mode),
+    *(undo, explain, audit, doctor),
     *(backtest, report, tune, score),
 ):
     app.command()(command)

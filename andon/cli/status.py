@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from andon.alert_text import clean
 from andon.cli.options import Servers, failure, keys_of, servers_of
-from andon.cli.tables import show_columns
+from andon.cli.tables import show_rows
 from andon.errors import AndonError
 
 _COLOURS = {"OPEN": "red", "FORCED_OPEN": "red", "HALF_OPEN": "yellow", "CLOSED": "green"}
@@ -40,10 +39,8 @@ def status(
         typer.echo(json.dumps(found, indent=2))
     elif not workflows:
         typer.echo("No workflow was ever paused: all run.")
-    elif sys.stdout.isatty():
-        _print_table(workflows)
     else:
-        show_columns([_HEADS, *map(_cells, workflows)])
+        show_rows(_HEADS, list(map(_cells, workflows)), list(map(_colour, workflows)))
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -66,14 +63,5 @@ def _guards(acks: list[dict[str, Any]]) -> str:
     return f"{obey} obey{behind}" if acks else "none heard"
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*_HEADS)
-    for row in rows:
-        workflow, label, *rest = map(Text, _cells(row))
-        label.stylize(_COLOURS.get(row["state"], "dim"))
-        table.add_row(workflow, label, *rest)
-    Console().print(table)
+def _colour(row: dict[str, Any]) -> str:
+    return _COLOURS.get(row["state"], "dim")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -29,19 +30,34 @@ def show(table: Table) -> None:
     Console().print(drawn)
 
 
-def show_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads; in columns elsewhere than on a terminal."""
+def show_rows(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()
+) -> None:
+    """Print rows under their heads; in columns elsewhere than on a terminal.
+
+    `colours`: of the second cell of each row, where it is told.
+    """
     if not sys.stdout.isatty():
         show_columns([heads, *rows])
         return
-    from rich import table as drawing
     from rich.console import Console
+
+    Console().print(table_of(heads, rows, colours))
+
+
+def table_of(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()
+) -> Any:
+    """The same as a table of rich."""
+    from rich.table import Table
     from rich.text import Text
 
-    drawn = drawing.Table(*heads)
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    Console().print(drawn)
+    drawn = Table(*heads)
+    for row, colour in zip_longest(rows, colours, fillvalue=""):
+        cells = list(map(Text, row))
+        cells[1].stylize(colour)
+        drawn.add_row(*cells)
+    return drawn
 
 
 def show_columns(rows: Sequence[Sequence[str]]) -> None:
