@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from andon.commands import Alert, AlertKind, Money, Reason, Usual
 from andon.policy import SHARES, format_duration
+from andon.scope_names import Kind, scope_of, spoken
 
 TITLE_MAX = 150
 EVIDENCE_SHOWN = 3
@@ -52,7 +53,8 @@ _MEANS: dict[AlertKind, str] = {
 
 def title(kind: AlertKind, workflow: str, reason: Reason, issued_by: str = "monitor") -> str:
     """One line of at most 150 characters: which workflow, what became of it, and why."""
-    head = _HEADS[kind].format(_short(clean(workflow), 60))
+    head = _HEADS[kind].format(_short(clean(spoken(workflow)), 60))
+    head = head[0].upper() + head[1:] if scope_of(workflow) else head
     user = issued_by.removeprefix("user:")
     by = f" by {_short(clean(user), 30)}" if user != issued_by else ""
     return _short(f"{head}{by}: {clean(finding(reason) or reason.text)}", TITLE_MAX)
@@ -102,7 +104,7 @@ def alert_facts(alert: Alert) -> Iterator[tuple[str, str]]:
 
 def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
     reason = alert.reason
-    yield "State", f"{alert.state.label}: {_MEANS[alert.kind]}"
+    yield "State", f"{alert.state.label}: {_means(alert)}"
     yield "Since", f"{alert.since:%Y-%m-%d %H:%M:%S} UTC"
     if finding(reason):
         observed, bound = amounts(reason)
@@ -121,6 +123,14 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
     if alert.kind == "review_needed":
         yield "Approve", alert.resume
     yield "Alert", f"{alert.alert_id}, {alert.severity}, by {alert.issued_by.removeprefix('user:')}"
+
+
+def _means(alert: Alert) -> str:
+    scope = scope_of(alert.workflow)
+    if scope is None or alert.kind != "paused":
+        return _MEANS[alert.kind]
+    of = "" if scope.kind is Kind.ALL else f" of {scope}, in whatever workflow"
+    return f"guards refuse every action{of}"
 
 
 def _name(reason: Reason) -> str:

@@ -80,6 +80,9 @@ class Command(Record):
     signature: str | None = None
     previous: State | None = Field(None, description="the state before this command")
     source: Position | None = Field(None, description="the event that caused it, if one did")
+    targets: list[str] | None = Field(
+        None, description="of a target's scope: globs of its targets; null: the name alone"
+    )
 
 
 class Ack(Record):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from andon.scope_names import scope_of
+
 if TYPE_CHECKING:
     from andon.guard.patterns.reviews import Ticket
 
@@ -70,13 +72,17 @@ class TransitionError(AndonError):
 
 
 class BreakerOpen(AndonError):  # noqa: N818  the name that breaker libraries have taught people
-    """The workflow is paused: the action was refused and did not run."""
+    """The workflow, or a scope that the action is in, is paused: it was refused and did not run.
+
+    `workflow` names the breaker that refused it: `refunds`, or `andon:target:stripe`.
+    """
 
     def __init__(
         self, workflow: str, *, reason: str, since: datetime | None, resume: str, generation: int
     ) -> None:
         since_text = f" since {since.isoformat()}" if since else ""
-        super().__init__(f"workflow {workflow!r} is paused{since_text}: {reason}. {resume}")
+        named = scope_of(workflow) or f"workflow {workflow!r}"
+        super().__init__(f"{named} is paused{since_text}: {reason}. {resume}")
         self.workflow = workflow
         self.reason = reason
         self.since = since

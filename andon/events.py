@@ -22,6 +22,7 @@ from pydantic import (
 
 from andon.errors import EventError
 from andon.ids import uuid7
+from andon.scope_names import RESERVED, own_name
 
 AHEAD_MAX_S = 300
 """How far `ts` may run ahead of the broker's append time."""
@@ -126,7 +127,10 @@ class Event(BaseModel):
         default_factory=uuid7, min_length=1, max_length=128, description="unique; a UUIDv7 does"
     )
     ts: Timestamp = Field(description="when the action took effect")
-    workflow: Name = Field(description="the unit that is paused; the record key")
+    workflow: Annotated[Name, AfterValidator(own_name)] = Field(
+        description="the unit that is paused; the record key",
+        json_schema_extra={"not": {"pattern": RESERVED}},
+    )
     automation: Name = Field(description="the agent, bot or flow that acted")
     capability: Annotated[Capability, Field(strict=False)]
     action: Name = Field(description="what it did, as in refund.create")

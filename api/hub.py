@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from andon.errors import AndonError
 from andon.guard.transport import Delivery, Message, Record
+from andon.scope_names import scope_of
 from andon.topics import COMMANDS
 
 Place = tuple[str, bytes]
 """Topic and key."""
 Write = Callable[[Sequence[Message]], Awaitable[None]]
 WRITE_TIMEOUT_S = 20.0
+SCOPES: Place = (COMMANDS, b"")
+"""Where whoever reads commands listens for those of scopes, beside its workflow."""
 
 
 class Hub:
@@ -25,6 +28,7 @@ class Hub:
         self._lock = threading.Lock()
         self._heard = False
         self._records: dict[Place, list[Record]] = defaultdict(list)
+        self._scopes: set[Place] = set()
         self._listeners: dict[Place, set[HubLog]] = defaultdict(set)
 
     def begin(self, records: Iterable[tuple[str, Record]]) -> None:
@@ -39,7 +43,8 @@ class Hub:
         """The next record."""
         with self._lock:
             place = self._keep(topic, record)
-            for listener in self._listeners.get(place, ()):
+            heard = SCOPES if place in self._scopes else place
+            for listener in self._listeners.get(heard, ()):
                 listener.take(record)
 
     def lose(self) -> None:
@@ -51,7 +56,8 @@ class Hub:
                     listener.end("the commands are not heard")
 
     def open(self, topic: str, workflow: str) -> HubLog:
-        """The records of a workflow: of commands the one that holds, of other topics all.
+        """The records of a workflow: of commands the one that holds, and that of every scope; of
+        other topics all.
 
         Raises:
             ConnectionError: none are heard now.
@@ -60,20 +66,25 @@ class Hub:
             if not self._heard:
                 raise ConnectionError("the commands are not heard")
             log = HubLog(self, (topic, workflow.encode()))
-            for record in self._records.get(log.place, ()):
-                log.take(record)
-            self._listeners[log.place].add(log)
+            for place in (log.place, *(self._scopes if topic == COMMANDS else ())):
+                for record in self._records.get(place, ()):
+                    log.take(record)
+            for heard in log.heard:
+                self._listeners[heard].add(log)
             return log
 
     def leave(self, log: HubLog) -> None:
         with self._lock:
-            listeners = self._listeners[log.place]
-            listeners.discard(log)
-            if not listeners:
-                del self._listeners[log.place]
+            for heard in log.heard:
+                listeners = self._listeners[heard]
+                listeners.discard(log)
+                if not listeners:
+                    del self._listeners[heard]
 
     def _keep(self, topic: str, record: Record) -> Place:
         place = (topic, record.key or b"")
+        if topic == COMMANDS and scope_of(place[1].decode(errors="replace")):
+            self._scopes.add(place)
         if topic == COMMANDS:
             self._records[place].clear()
         self._records[place].append(record)
@@ -85,6 +96,7 @@ class HubLog:
 
     def __init__(self, hub: Hub, place: Place) -> None:
         self.place = place
+        self.heard = (place, SCOPES) if place[0] == COMMANDS else (place,)
         self._hub = hub
         self._waiting: queue.SimpleQueue[Record | str] = queue.SimpleQueue()
 

@@ -21,7 +21,7 @@ from detectors.kernel import reading
 from detectors.kernel.json_text import ODD
 from detectors.kernel.spans import ORDER_ROOM
 from detectors.plan import Compiled
-from detectors.profiles import Profiles
+from detectors.profiles import RESERVED, Profiles
 from detectors.recent import Texts
 from detectors.state import EVENT, NONE
 from detectors.times import micros
@@ -104,6 +104,7 @@ class Decoder:
             todo = todo[out.state[todo] > reading.FINE]
             for record in _first_of_each(todo, out.unknown):
                 self._learn(record, out, read_event(records.values[record]))
+        out.state[self._profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
         parsed: dict[int, WireEvent] = {}
         rejected = []
         for record in map(int, np.flatnonzero(out.state == ODD)):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from andon.scope_names import scope_of
 from detectors import flags
 from detectors.kernel.hashing import insert, rehash
 from detectors.plan import Compiled
@@ -17,8 +18,8 @@ from detectors.wire import WireEvent
 PROFILES_MAX = 1 << 19
 """Profiles that are remembered; past it all are forgotten and learnt again."""
 
-WATCHED, UNWATCHED, NOT_LIVE = 0, 1, 2
-"""Kinds of events."""
+WATCHED, UNWATCHED, NOT_LIVE, RESERVED = 0, 1, 2, 3
+"""Kinds of events. RESERVED: under a name that no workflow may have."""
 
 ACTOR = np.dtype(
     [
@@ -93,6 +94,8 @@ class Profiles:
         self._acts += 1
 
     def _kind_and_policy(self, event: WireEvent) -> tuple[int, int]:
+        if scope_of(event.workflow):
+            return RESERVED, NONE
         policy = self._compiled.book.find(event.workflow, event.automation, event.capability)
         if policy is None or self._compiled.book.policies[policy].mode == "off":
             return UNWATCHED, NONE

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from andon.commands import EVIDENCE_MAX, Ack, Alert, Command, Heartbeat, Money
+from andon.scope_names import EVERYTHING, Kind, scope_name, scope_of
 from detectors.effects import Leak
 from detectors.times import moment
 
@@ -92,7 +93,7 @@ class ClosedLoop:
 
     def take(self, fact: Fact) -> None:
         """Learn what stands in the log."""
-        workflow = self._workflows[fact.record.workflow]
+        workflow = self._of(fact.record.workflow)
         match fact.record:
             case Command() as command:
                 workflow.obey(command, fact)
@@ -100,12 +101,23 @@ class ClosedLoop:
                 workflow.hear_ack(ack, fact.at)
             case Heartbeat() as beat:
                 workflow.hear_beat(beat, fact.at)
+                for scope in (EVERYTHING, scope_name(Kind.AUTOMATION, beat.automation)):
+                    # What it tells of is its workflow; a scope's command it answers by an ack.
+                    apart = beat.model_copy(update={"generation": 0})
+                    self._of(scope).hear_beat(apart, fact.at)
             case Alert(kind="not_obeyed") as alert:
                 workflow.told = max(workflow.told, alert.generation)
 
+    def _of(self, name: str) -> _Workflow:
+        """What is known of a workflow, or of a scope: a target or a tenant may be any guard's."""
+        scope = scope_of(name)
+        if name not in self._workflows and scope and scope.kind in (Kind.TARGET, Kind.TENANT):
+            self._workflows[name] = _Workflow(guards=self._of(EVERYTHING).guards)
+        return self._workflows[name]
+
     def leak(self, leak: Leak) -> None:
         """Learn of an action that took effect although its workflow was paused."""
-        workflow = self._workflows[leak.workflow]
+        workflow = self._of(leak.workflow)
         if workflow.leaked.generation < leak.generation:
             workflow.leaked = Leaked(leak.generation)
         if workflow.leaked.generation == leak.generation:
@@ -133,11 +145,13 @@ class ClosedLoop:
                 yield broken
 
     def guards(self, now: datetime) -> dict[str, Guards]:
-        """How many guards each workflow has."""
+        """How many guards each workflow has, and each scope that is paused."""
         found = {}
         for name, workflow in self._workflows.items():
             live = sum(guard.lives(now) for guard in workflow.guards.values())
             command = workflow.pause(now)
+            if scope_of(name) and command is None:
+                continue  # its guards are those of workflows
             missing = len(workflow.missing(command, now)) if command else 0
             if live or missing:
                 found[name] = Guards(live, missing)

@@ -7,6 +7,7 @@ top of it; a reset is not, since it would undo a pause that its person has not s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from andon.commands import Alert, AlertKind, Audit, Command, Reason
 from andon.errors import BrokerError, TransitionError
 from andon.ids import derived_id
 from andon.policy import Mode
+from andon.scope_names import Kind, scope_of
 from andon.signing import NO_KEYS, Keys, Signer
 from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams.commands_log import CommandsLog, open_log
@@ -58,10 +60,12 @@ async def trip(
     *,
     keys: Keys = NO_KEYS,
     expected: int | None = None,
+    targets: Sequence[str] = (),
 ) -> Command:
-    """Pause `workflow` by hand, also one that no command was ever written for.
+    """Pause `workflow`, or a scope, by hand, also one that no command was ever written for.
 
-    `expected` is the generation that must still stand; None takes any.
+    `expected` is the generation that must still stand; None takes any. `targets` are globs of what
+    a target's scope stands for; without them those of its last command, or its name alone.
 
     Returns the command that holds now.
 
@@ -71,7 +75,7 @@ async def trip(
         GenerationError: its generation is not the expected one.
         BrokerError: no broker, or it failed halfway.
     """
-    order = _Order(Cause.TRIP, workflow, reason, user, expected=expected)
+    order = _Order(Cause.TRIP, workflow, reason, user, None, expected, tuple(targets))
     return await _carry_out(bootstrap_servers, order, keys)
 
 
@@ -87,7 +91,8 @@ async def reset(
 ) -> Command:
     """Let `workflow` run again: `permits` actions on trial, or freely where it is None.
 
-    `expected` as for `trip`.
+    `expected` as for `trip`. A scope runs freely at once: its actions are those of workflows, each
+    of which has a trial of its own.
 
     Returns the command that holds now.
 
@@ -95,6 +100,8 @@ async def reset(
         ValueError, GenerationError, BrokerError: as for `trip`.
         TransitionError: it runs already, is on trial already, or moved at this very moment.
     """
+    if scope_of(workflow):
+        permits = None
     cause = Cause.RELEASE if permits is None else Cause.RESET
     order = _Order(cause, workflow, reason, user, permits, expected)
     return await _carry_out(bootstrap_servers, order, keys)
@@ -126,6 +133,7 @@ class _Order(NamedTuple):
     user: str
     permits: int | None = None
     expected: int | None = None
+    targets: tuple[str, ...] = ()
 
     def check(self) -> None:
         for field, longest in (("workflow", 200), ("reason", 1_000), ("user", 200)):
@@ -134,6 +142,9 @@ class _Order(NamedTuple):
                 raise ValueError(f"{field}: must have 1 to {longest:,} characters, not only blanks")
         if self.permits is not None and self.permits < 1:
             raise ValueError("permits: must be 1 or more; nobody could pass the trial")
+        scope = scope_of(self.workflow)
+        if self.targets and not (scope and scope.kind is Kind.TARGET):
+            raise ValueError("targets: are of a target's scope; name one, as andon:target:stripe")
 
     def command(self, last: Command | None) -> Command:
         """The next command of the workflow after `last`."""
@@ -153,6 +164,7 @@ class _Order(NamedTuple):
             issued_by=f"user:{self.user}",
             permits=self.permits,
             previous=before.state,
+            targets=list(self.targets) or (last.targets if last else None),
         )
 
 

@@ -8,7 +8,7 @@ from andon.cli import alerts, api, approvals, events, keys, policy, schemas, top
 from andon.cli.audit import audit
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
-from andon.cli.control import mode, reset, trip
+from andon.cli.control import kill, mode, reset, trip
 from andon.cli.demo import demo
 from andon.cli.doctor import doctor
 from andon.cli.explain import explain
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="A circuit breaker for AI automations, built on an event stream.",
 )
 for command in (
-    *(demo, broker, monitor, status, watch, trip, reset, mode),
+    *(demo, broker, monitor, status, watch, trip, reset, kill, mode),
     *(undo, explain, audit, doctor),
     *(backtest, report, tune, score),
 ):

@@ -1,18 +1,20 @@
-"""`andon trip` and `andon reset`: what a person may do to a workflow."""
+"""`andon trip`, `reset`, `mode` and `kill`: what a person may do to a workflow or a scope."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
 
-from andon.alert_text import clean
+from andon.alert_text import clean, resume_command
 from andon.cli.options import Servers, User, Why, failure, keys_of, servers_of, user_of
 from andon.commands import Command
 from andon.errors import AndonError, TransitionError
 from andon.policy import Mode
+from andon.scope_names import EVERYTHING, Kind, scope_name, spoken
 
 Workflow = Annotated[str, typer.Argument(help="The workflow, as its events name it.")]
 
@@ -40,7 +42,7 @@ def reset(
     user: User = None,
     bootstrap_servers: Servers = None,
 ) -> None:
-    """Let a paused workflow run again, on trial first.
+    """Let a paused workflow run again, on trial first; a scope, such as andon:all, at once.
 
     Exit status: 0 done, 1 it runs already or moved meanwhile, 2 bad input or no broker.
     """
@@ -50,6 +52,44 @@ def reset(
     allowed = None if now else permits
     order = control.reset(servers, workflow, reason, user_of(user), allowed, keys=keys_of("reset"))
     _carry_out("reset", order)
+
+
+def kill(
+    reason: Why,
+    automation: Annotated[str | None, typer.Option(help="Stop this automation alone.")] = None,
+    target: Annotated[str | None, typer.Option(help="Stop what acts on this target alone.")] = None,
+    matching: Annotated[
+        list[str] | None,
+        typer.Option(help="The target's own targets, as 'ch_*'; may be given again."),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Stop what acts for this tenant alone.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    user: User = None,
+    bootstrap_servers: Servers = None,
+) -> None:
+    """Stop everything, in every workflow; or one automation, target or tenant.
+
+    It works without a monitor: guards hear it from the broker. On a terminal it asks first.
+    Exit status: 0 stopped, 1 it is stopped already or you said no, 2 bad input or no broker.
+    """
+    from streams import control
+
+    given = {Kind.AUTOMATION: automation, Kind.TARGET: target, Kind.TENANT: tenant}
+    chosen = [scope_name(kind, name) for kind, name in given.items() if name is not None]
+    if len(chosen) > 1 or "" in given.values():
+        raise failure("kill", "give one of --automation, --target and --tenant, with a name", 2)
+    if matching and target is None:
+        raise failure("kill", "--matching: goes with --target", 2)
+    scope = chosen[0] if chosen else EVERYTHING
+    servers, keys = servers_of("kill", bootstrap_servers), keys_of("kill")
+    asked = f"Stop {clean(spoken(scope))}? Guards refuse from then on"
+    if not yes and sys.stdin.isatty() and not typer.confirm(asked):
+        raise failure("kill", "nothing was stopped", 1)
+    order = control.trip(servers, scope, reason, user_of(user), keys=keys, targets=matching or ())
+    _carry_out("kill", order)
+    typer.echo(clean(f"let it go with: {resume_command(scope)}"))
 
 
 def mode(
@@ -78,6 +118,7 @@ def _carry_out(name: str, order: Coroutine[Any, Any, Command]) -> None:
     except (AndonError, ValueError) as error:
         raise failure(name, error, 2) from error
     trial = f", {command.permits} actions may run" if command.permits else ""
-    typer.echo(
-        clean(f"{command.workflow}: {command.state.label}{trial} (generation {command.generation})")
-    )
+    named = spoken(command.workflow)
+    typer.echo(clean(f"{named}: {command.state.label}{trial} (generation {command.generation})"))
+    if command.targets:
+        typer.echo(clean(f"targets: {', '.join(command.targets)}"))

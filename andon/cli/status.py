@@ -12,6 +12,7 @@ from andon.alert_text import clean
 from andon.cli.options import Servers, failure, keys_of, servers_of
 from andon.cli.tables import show_rows
 from andon.errors import AndonError
+from andon.scope_names import scope_of
 
 _COLOURS = {"OPEN": "red", "FORCED_OPEN": "red", "HALF_OPEN": "yellow", "CLOSED": "green"}
 _HEADS = ("Workflow", "State", "Since", "Gen", "Why", "Guards", "Resumed by")
@@ -46,7 +47,7 @@ def status(
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     by = "" if row["issued_by"] == "monitor" else f" (by {row['issued_by'].removeprefix('user:')})"
     cells = (
-        row["workflow"],
+        _named(row["workflow"]),
         row["label"],
         row["since"],
         str(row["generation"]),
@@ -55,6 +56,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["resume"] or "-",
     )
     return tuple(map(clean, cells))
+
+
+def _named(workflow: str) -> str:
+    scope = scope_of(workflow)
+    return f"{scope} ({workflow})" if scope else workflow
 
 
 def _guards(acks: list[dict[str, Any]]) -> str:

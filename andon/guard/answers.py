@@ -14,6 +14,7 @@ from andon.guard.recorder import Recorder
 from andon.guard.tally import log
 from andon.guard.transport import Message
 from andon.ids import uuid7
+from andon.scope_names import scope_of
 
 
 class Answers:
@@ -50,21 +51,22 @@ class Answers:
         level = logging.WARNING if command.state.refuses else logging.INFO
         log.log(
             level,
-            "workflow %r: %s, generation %d: %s",
+            "workflow %r: %s%s, generation %d: %s",
             self._workflow,
+            f"{scope}: " if (scope := scope_of(command.workflow)) else "",
             command.state.label,
             command.generation,
             command.reason.text,
         )
         ack = Ack(
-            workflow=self._workflow,
+            workflow=command.workflow,
             generation=command.generation,
             guard=self.guard_id,
             automation=self._automation,
             applied_at=self._clock(),
             in_flight=in_flight,
         )
-        self._outbox.put_first(Message(topics.ACKS, self._workflow.encode(), ack.to_json()))
+        self._outbox.put_first(Message(topics.ACKS, ack.workflow.encode(), ack.to_json()))
 
     def beat(self) -> None:
         """Tell that this guard lives, and what it obeys."""

@@ -1,4 +1,4 @@
-"""Hears the commands of one workflow, makes the gate obey, and has them answered."""
+"""Hears the commands of a workflow and its scopes, makes the gate obey, has them answered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from andon.commands import Command
 from andon.guard.answers import Answers
 from andon.guard.gate import Gate
+from andon.guard.scopes import Scopes
 from andon.guard.tail import Tail
 from andon.guard.tally import Tally
 from andon.guard.transport import Record, Transport
@@ -26,7 +27,7 @@ BEAT_JITTER = 0.2
 class Follower:
     """Follows `andon.commands`.
 
-    While it catches up it obeys nothing but the newest command, so that the past is not lived
+    While it catches up it obeys nothing but the newest commands, so that the past is not lived
     through again. Each generation obeyed is answered once; heartbeats begin when the log was read,
     or found unreadable.
     """
@@ -38,9 +39,11 @@ class Follower:
         gate: Gate,
         tally: Tally,
         answers: Answers,
+        scopes: Scopes,
         verifier: Verifier | None = None,
     ) -> None:
         self._workflow = workflow
+        self._concern = scopes.concern
         self._gate = gate
         self._tally = tally
         self._answers = answers
@@ -51,22 +54,23 @@ class Follower:
     def forked(self) -> None:
         """In a forked child: not started, nothing known or acknowledged yet."""
         self.known = threading.Event()
-        self._acknowledged = 0
+        self._acknowledged: dict[str, int] = {}
         self._beat_at = 0.0
         self._behind = True
-        self._newest: list[Command] = []
+        self._newest: dict[str, Command] = {}
         self.tail.forked()
 
     def opened(self) -> None:
         self._behind = True
-        self._newest = []
+        self._newest = {}
 
     def read(self, records: Sequence[Record]) -> None:
         read = [command for record in records if (command := self._read(record))]
         if self._behind:
-            # Of two commands of one generation the first holds, as for guards that live then.
-            newest = self._newest + read
-            self._newest = [max(newest, key=_generation)] if newest else []
+            for command in read:
+                # Of two commands of one generation the first holds, as for guards that live then.
+                known = self._newest.setdefault(command.workflow, command)
+                self._newest[command.workflow] = max(known, command, key=_generation)
             return
         for command in read:
             self._obey(command)
@@ -74,7 +78,7 @@ class Follower:
 
     def caught_up(self) -> None:
         self._behind = False
-        for command in self._newest:
+        for command in self._newest.values():
             self._obey(command)
         self._gate.hears(True)
         self.known.set()
@@ -91,8 +95,9 @@ class Follower:
             self._answers.beat()
 
     def _read(self, record: Record) -> Command | None:
-        """The command, where it is one of this workflow; what cannot be read is counted."""
-        if record.key != self._workflow.encode() or record.value is None:
+        """The command, where it concerns this guard; what cannot be read is counted."""
+        key = (record.key or b"").decode(errors="replace")
+        if record.value is None or not (key == self._workflow or self._concern(key)):
             return None
         if self._verifier and (problem := self._verifier.problem(record.value)):
             self._tally.fault("signature", "of a command that is refused", problem)
@@ -102,15 +107,17 @@ class Follower:
         except ValidationError as error:
             self._tally.fault("command", "that cannot be read", error)
             return None
-        if command.workflow != self._workflow:
+        if command.workflow != key:
             self._tally.fault("command", "under a wrong key", f"it is for {command.workflow!r}")
             return None
         return command
 
     def _obey(self, command: Command) -> None:
         self._gate.obey(command)
-        if self._gate.state.generation == command.generation > self._acknowledged:
-            self._acknowledged = command.generation
+        workflow = command.workflow
+        obeyed = self._gate.of(workflow).generation
+        if obeyed == command.generation > self._acknowledged.get(workflow, 0):
+            self._acknowledged[workflow] = command.generation
             self._answers.acknowledge(command)
 
 

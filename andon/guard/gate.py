@@ -8,13 +8,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from andon.alert_text import resume_command
 from andon.breaker import Breaker, State
 from andon.commands import Command
 from andon.errors import AndonError, BreakerOpen
 from andon.events import format_ts
+from andon.scope_names import scope_of
+
+if TYPE_CHECKING:
+    from andon.guard.attempt import Attempt
+    from andon.guard.scopes import Scopes
 
 Fail = Literal["careful", "open", "closed"]
 Clock = Callable[[], datetime]
@@ -40,12 +45,21 @@ class Gate:
     The state is stale until it was heard once, and again `stale_after_s` after the broker was
     lost, for `fail="closed"` at once. Then `fail` decides: `open` goes by the last known state,
     `closed` refuses, `careful` refuses where it is asked to.
+
+    `scopes` are the breakers that stand beside this one; it is barred as soon as one of them is.
     """
 
     def __init__(
-        self, workflow: str, fail: Fail, clock: Clock, *, stale_after_s: float = 0.0
+        self,
+        workflow: str,
+        fail: Fail,
+        clock: Clock,
+        *,
+        stale_after_s: float = 0.0,
+        scopes: Scopes | None = None,
     ) -> None:
         self._workflow = workflow
+        self._scopes = scopes
         self._fail = fail
         self._clock = clock
         self._stale_after_s = stale_after_s
@@ -60,6 +74,10 @@ class Gate:
     def obey(self, command: Command) -> bool:
         """Take a command; False where a newer one is already obeyed."""
         with self._lock:
+            if self._scopes and self._scopes.concern(command.workflow):
+                obeyed = self._scopes.obey(command)
+                self._settle()
+                return obeyed
             if self._command is not None and command.generation <= self._command.generation:
                 return False
             self._command = command
@@ -89,23 +107,35 @@ class Gate:
         lost_for_s = time.monotonic() - self._lost_at
         return self._fail == "closed" or lost_for_s >= self._stale_after_s
 
-    def judge(self, *, take: bool, careful: bool = False) -> Refusal | None:
-        """Why an action may not run now, or None. `take` uses up a permit of the trial."""
+    def judge(
+        self, attempt: Attempt | None = None, *, take: bool, careful: bool = False
+    ) -> Refusal | None:
+        """Why an action may not run now, or None. `take` uses up a permit of the trial.
+
+        Of the scopes of targets and tenants those of `attempt` are asked.
+        """
         self.wake()
         with self._lock:
             if self.stale and self.closes(careful):
                 return self._deaf()
             self._settle()
             command, state = self._command, self.state.state
-            if command is None:
-                return None
-            if state.refuses:
+            if command is not None and state.refuses:
                 return self._paused(command)
-            if state is State.HALF_OPEN and self._permits is not None:
-                if self._permits == 0:
-                    return self._spent(command)
-                self._permits -= 1 if take else 0
+            limited = state is State.HALF_OPEN and self._permits is not None
+            if command is not None and limited and self._permits == 0:
+                return self._spent(command)
+            if self._scopes and (refusal := self._scopes.judge(attempt, take=take)):
+                return refusal
+            if limited and take and self._permits:
+                self._permits -= 1
             return None
+
+    def of(self, workflow: str) -> Breaker:
+        """The state obeyed of the workflow, or of a scope."""
+        if self._scopes and workflow != self._workflow:
+            return self._scopes.of(workflow)
+        return self.state
 
     @property
     def state(self) -> Breaker:
@@ -121,6 +151,8 @@ class Gate:
         self.connected = False
         self.learned = Future()
         self._on_first_use = [on_first_use]
+        if self._scopes:
+            self._scopes.forked()
         self._unlock()
 
     def wake(self) -> None:
@@ -141,7 +173,9 @@ class Gate:
     def _settle(self) -> None:
         state = self.state.state
         trial = state is State.HALF_OPEN and self._permits is not None
-        self.barred = state.refuses or trial or not self.connected or bool(self._on_first_use)
+        held = self._scopes is not None and self._scopes.barred
+        waiting = not self.connected or bool(self._on_first_use)
+        self.barred = state.refuses or trial or held or waiting
 
     def _paused(self, command: Command) -> Refusal:
         resume = f"Resume with: {resume_command(self._workflow)}"
@@ -163,6 +197,8 @@ class Gate:
     def _refusal(
         self, text: str, reason: str, resume: str, command: Command | None = None
     ) -> Refusal:
+        if scope := scope_of(self._workflow):
+            reason = f"{scope} {reason}"
         since = command.issued_at if command else None
         generation = command.generation if command else 0
         error = BreakerOpen(

@@ -24,6 +24,7 @@ from andon.guard.patterns.reviews import Review, Reviews
 from andon.guard.patterns.rulebook import Guardrails, Rulebook
 from andon.guard.patterns.undo import Undos
 from andon.guard.recorder import Author, Recorder
+from andon.guard.scopes import Scopes
 from andon.guard.tally import Tally
 from andon.guard.transport import Transport
 
@@ -60,7 +61,8 @@ class Guard:
         queue_max: the most events held in memory, about 1 kB each.
         exit_timeout_s: how long the end of the process waits for the last events.
         verify_keys: public keys, several by commas; commands that none of them has signed are
-            refused. Or ANDON_VERIFY_KEYS. Without keys every command is obeyed.
+            refused. Or ANDON_VERIFY_KEYS; without keys every command is obeyed.
+        tenant_label: the label that names an action's tenant, or ANDON_TENANT_LABEL.
         kafka: further settings of kafka-python's clients, such as security_protocol.
         clock: tells the time, with an offset.
         transport: another way to the event stream, such as MemoryTransport in tests.
@@ -88,23 +90,21 @@ class Guard:
         queue_max: int = 10_000,
         exit_timeout_s: float = 5.0,
         verify_keys: str | Sequence[str] | None = None,
+        tenant_label: str | None = None,
         kafka: Mapping[str, Any] | None = None,
         clock: Clock = settings.now,
         transport: Transport | None = None,
     ) -> None:
         settings.check(queue_max, clock)
-        self.workflow = settings.text("workflow", workflow)
+        self.workflow = settings.workflow(workflow)
         self.automation = settings.text("automation", automation)
         self.exit_timeout_s = exit_timeout_s
-        mode = settings.choice("mode", mode, tuple(Mode))
         self._transport = transport or settings.kafka(bootstrap_servers, kafka or {})
         self._tally = Tally(self.workflow)
-        self._gate = Gate(
-            self.workflow,
-            settings.choice("fail", fail, get_args(Fail)),
-            clock,
-            stale_after_s=stale_after_s,
-        )
+        tenant_label = settings.text("tenant_label", tenant_label, "tenant")
+        scopes = Scopes(self.automation, tenant_label, lambda name: Gate(name, "open", clock))
+        fail = settings.choice("fail", fail, get_args(Fail))
+        self._gate = Gate(self.workflow, fail, clock, stale_after_s=stale_after_s, scopes=scopes)
         self._outbox = Outbox(
             self._transport,
             self._tally,
@@ -112,7 +112,7 @@ class Guard:
             when_full=settings.choice("when_full", when_full, get_args(WhenFull)),
             on_start=process.close_at_exit,
         )
-        author = Author(self.workflow, self.automation, mode)
+        author = Author(self.workflow, self.automation, settings.choice("mode", mode, tuple(Mode)))
         self._policies = Policies(self.workflow, self.automation)
         self._listeners: list[PolicyFollower | Follower | People] = []
         if policy == "topic":
@@ -137,6 +137,7 @@ class Guard:
             self._gate,
             self._tally,
             self._answers,
+            scopes,
             settings.verifier(verify_keys),
         )
         self._listeners += [self._follower, self._people]
@@ -222,7 +223,7 @@ class Guard:
         return str(event["event_id"])
 
     def check(self) -> None:
-        """Raise BreakerOpen where an action would be refused now; uses no permit, tells nothing."""
+        """Raise BreakerOpen where any action would be refused; uses no permit, tells nothing."""
         if self._gate.barred and (refusal := self._gate.judge(take=False)):
             raise refusal.error
 

@@ -72,13 +72,13 @@ class Recorder:
             gate.wake()
             yield Wait(gate.learned, LEARN_S)
         concerned = rails.concern(attempt)
-        refusal = gate.judge(take=not concerned, careful=careful)
+        refusal = gate.judge(attempt, take=not concerned, careful=careful)
         if refusal is None and concerned:
             self._running.discard(attempt)  # it may wait for people
             refusal = yield from rails.admit(attempt)
             self._running.add(attempt)
             live = attempt.mode is None
-            if refusal is None and (refusal := gate.judge(take=live, careful=careful)):
+            if refusal is None and (refusal := gate.judge(attempt, take=live, careful=careful)):
                 rails.give_back(attempt)
         if refusal is None:
             if gate.stale:

@@ -12,6 +12,7 @@ from andon.errors import SigningKeyError
 from andon.events import Capability
 from andon.guard.patterns.rulebook import Guardrails, Rules
 from andon.guard.transport import Transport
+from andon.scope_names import own_name
 from andon.signing import Verifier
 
 PORT = 9092
@@ -32,9 +33,18 @@ def check(queue_max: int, clock: Callable[[], datetime]) -> None:
         raise ValueError("clock: must tell times with an offset, as datetime.now(UTC) does")
 
 
-def text(name: str, given: str | None) -> str:
+def workflow(given: str | None) -> str:
+    """A name that is no scope's; raises ValueError as `text` does."""
+    name = text("workflow", given)
+    try:
+        return own_name(name)
+    except ValueError as error:
+        raise ValueError(f"workflow: {name!r} {error}") from None
+
+
+def text(name: str, given: str | None, default: str | None = None) -> str:
     """A name of 1 to 200 characters; raises ValueError where there is none."""
-    value = given or os.environ.get(_variable(name))
+    value = given or os.environ.get(_variable(name)) or default
     if not value:
         raise ValueError(f"{name}: is required; pass it or set {_variable(name)}")
     if len(value) > 200:

@@ -132,3 +132,21 @@ def test_without_a_broker_money_does_not_move(
         until(
             lambda: api.client.post("/v1/events", json=told_again).status_code == 202, "the broker"
         )
+
+
+def test_a_killed_scope_gets_no_permit_until_it_is_let_go(
+    api: Api, broker: str, unique: Unique
+) -> None:
+    workflow, target = unique("asks"), unique("stripe")
+    scope = f"andon:target:{target}"
+    assert ask(api, workflow, target=target)["allow"]
+    assert trip(api, scope).status_code == 200
+    until(lambda: acks(broker, scope), "the acknowledgement")
+    refused = ask(api, workflow, target=target)
+    assert (refused["allow"], refused["state"]) == (False, "CLOSED")
+    assert f"target {target} is paused" in refused["reason"]
+    assert ask(api, workflow, target=unique("paypal"))["allow"]
+    late = unique("late")  # its guard is made after the command
+    assert ask(api, late, target=target)["allow"] is False
+    assert reset(api, scope).status_code == 200
+    until(lambda: ask(api, workflow, target=target)["allow"], "the target to run again")

@@ -242,3 +242,37 @@ def test_what_is_no_pause_asks_for_nothing(over: dict[str, Any]) -> None:
     bench.leak(12)
     assert bench.look(13) == []
     assert bench.guards(13) == Guards(1, 0)
+
+
+def of_scope(bench: Bench, scope: str, second: float) -> None:
+    bench._take(command(scope, 1, State.FORCED_OPEN), second)
+
+
+@pytest.mark.parametrize("scope", ["andon:all", "andon:automation:bot", "andon:target:stripe"])
+def test_a_scope_waits_for_the_guards_of_workflows(scope: str) -> None:
+    bench = Bench()
+    for guard in "ab":
+        bench.beats(guard, -5, 0, 5, generation=9)  # of its workflow
+    of_scope(bench, scope, 1)
+    assert bench.look(2) == []
+    for second, guard in ((3, "a"), (4, "b")):
+        assert bench.look(second) == []
+        ack = Ack(
+            workflow=scope, generation=1, guard=guard, automation="bot", applied_at=at(second)
+        )
+        bench._take(ack, second)
+    (found,) = bench.look(5)
+    assert isinstance(found, Obeyed)
+    assert (found.guards, found.seconds) == (2, 3.0)
+    assert bench.loop.guards(at(5))[scope] == Guards(2, 0)
+
+
+def test_a_scope_is_not_obeyed_where_a_guard_is_silent() -> None:
+    bench = Bench()
+    bench.beats("a", -5, 0, 5, 10, 15)
+    of_scope(bench, "andon:all", 1)
+    of_scope(bench, "andon:automation:other", 1)
+    (found,) = bench.look(16)
+    assert isinstance(found, NotObeyed)
+    assert found.command.workflow == "andon:all"
+    assert found.silent == ("a (bot)",)

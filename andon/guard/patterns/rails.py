@@ -147,7 +147,7 @@ class Rails:
         attempt.admission = attempt.admission._replace(entries=entries)
         used = False
         try:
-            if paused := self._gate.judge(take=False):
+            if paused := self._gate.judge(attempt, take=False):
                 return paused
             used = yield from self._reviews.use(approval)
         finally:
