@@ -104,7 +104,8 @@ class Decoder:
             todo = todo[out.state[todo] > reading.FINE]
             for record in _first_of_each(todo, out.unknown):
                 self._learn(record, out, read_event(records.values[record]))
-        out.state[self._profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
+        if self._profiles.any_reserved:
+            out.state[self._profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
         parsed: dict[int, WireEvent] = {}
         rejected = []
         for record in map(int, np.flatnonzero(out.state == ODD)):

@@ -68,6 +68,7 @@ class Profiles:
         self.workflows: dict[str, int] = {}
         self._roles: dict[tuple[int, str, str], int] = {}
         self._actors = self._acts = 0
+        self.any_reserved = False
 
     @property
     def full(self) -> bool:
@@ -77,6 +78,7 @@ class Profiles:
     def learn_actor(self, key: int, event: WireEvent) -> None:
         """Learn who acts in an event."""
         kind, policy = self._kind_and_policy(event)
+        self.any_reserved |= kind == RESERVED
         stream = self._windows.stream(event.workflow, policy) if kind == WATCHED else NONE
         workflow = self.workflows.setdefault(event.workflow, len(self.workflows))
         place = (policy, event.automation, event.capability)
