@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import typer
 
 from andon.alert_text import resume_command, title
 from andon.breaker import State
+from andon.cli.options import Json, failure
 from andon.commands import Alert, Reason
 from andon.errors import AndonError
 from andon.ids import uuid7
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from streams.receivers import Delivery, Receiver
     from streams.routes import Routes
 
-app = typer.Typer(name="alerts", help="Deliver alerts to people.")
+app = typer.Typer(name="alerts")
 File = Annotated[
     Path | None,
     typer.Option(
@@ -60,6 +62,7 @@ def try_out(
     context: typer.Context,
     receiver: Annotated[str, typer.Argument(help="Its name in the receivers file.")],
     receivers: File = None,
+    as_json: Json = False,
 ) -> None:
     """Send a test alert to one receiver, once, and say what became of it.
 
@@ -72,9 +75,14 @@ def try_out(
     from streams.receivers import Delivered
 
     delivery = asyncio.run(_deliver_test(routes.receivers[receiver]))
-    if not isinstance(delivery, Delivered):
-        raise _failure(f"{receiver} did not take it: {delivery.reason}", 1)
-    typer.echo(f"{receiver} took the test alert.", err=True)
+    taken = isinstance(delivery, Delivered)
+    reason = None if isinstance(delivery, Delivered) else delivery.reason
+    if as_json:
+        typer.echo(json.dumps({"receiver": receiver, "delivered": taken, "reason": reason}))
+    elif taken:
+        typer.echo(f"{receiver} took the test alert.", err=True)
+    if not taken:
+        raise _failure(f"{receiver} did not take it: {reason}", 1)
 
 
 async def _dispatch(bootstrap_servers: str, routes: Routes) -> None:
@@ -121,5 +129,4 @@ def _routes(path: Path | None) -> Routes:
 
 
 def _failure(error: Exception | str, status: int = 2) -> typer.Exit:
-    typer.echo(f"andon alerts: {error}", err=True)
-    return typer.Exit(status)
+    return failure("alerts", error, status)

@@ -10,9 +10,11 @@ from typing import Annotated
 
 import typer
 
+from andon.cli.options import Json, failure
+from andon.cli.tables import tell
 from andon.errors import AndonError
 
-app = typer.Typer(name="api", help="Serve events, permits and control over HTTP.")
+app = typer.Typer(name="api")
 
 Tokens = Annotated[
     Path | None, typer.Option(envvar="ANDON_API_TOKENS", help="File of hashed tokens.")
@@ -73,8 +75,7 @@ def api(
         )
         serve(settings, load_settings(**servers), _tell)
     except AndonError as error:
-        typer.echo(f"andon api: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise failure("api", error, 2) from error
 
 
 @app.command()
@@ -82,6 +83,7 @@ def token(
     name: Annotated[str, typer.Argument(help="Who uses it; told in commands as user:NAME.")],
     scope: Annotated[list[str], typer.Option(help="What it may do; several times for several.")],
     tokens: Tokens = None,
+    as_json: Json = False,
 ) -> None:
     """Make a token: it is printed once, and the file keeps its hash.
 
@@ -97,9 +99,8 @@ def token(
             raise AndonError(f"--scope: {unknown[0]} is none of {', '.join(Scope)}")
         made = add_token(tokens, name, [Scope(each) for each in dict.fromkeys(scope)])
     except AndonError as error:
-        typer.echo(f"andon api token: {error}", err=True)
-        raise typer.Exit(2) from error
-    typer.echo(made)
+        raise failure("api token", error, 2) from error
+    tell({"name": name, "token": made, "scopes": scope}, made, as_json=as_json)
     typer.echo(f"{name}: kept as a hash in {tokens}; this token is not shown again", err=True)
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from andon.errors import BrokerError
+from andon.cli.options import failure
+from andon.errors import AndonError, BrokerError
 
 
 def broker(
@@ -23,6 +24,8 @@ def broker(
     """Run a Kafka-protocol broker on this machine until Ctrl-C.
 
     The first line on standard output is its address. For demos and tests, not for production.
+
+    Exit status: 0 when stopped, 1 when it failed, 2 for a setting that cannot be used.
     """
     from streams.broker import EmbeddedBroker
     from streams.settings import load_settings
@@ -39,5 +42,6 @@ def broker(
                 if not running.running:
                     raise BrokerError(running.why_it_died())
     except BrokerError as error:
-        typer.echo(f"andon broker: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise failure("broker", error, 1) from error
+    except AndonError as error:
+        raise failure("broker", error, 2) from error

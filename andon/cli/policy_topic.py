@@ -15,7 +15,7 @@ import typer
 
 from andon.alert_text import clean
 from andon.cli.options import Json, Servers, User, failure, servers_of, user_of
-from andon.cli.tables import show_rows
+from andon.cli.tables import show_rows, tell
 from andon.errors import AndonError, FileError, PolicyError
 from andon.policy import Policy, PolicyBook
 from andon.policy_topic import PolicyTable, differences, with_others
@@ -59,7 +59,7 @@ def push(
         _done("push", policy_topic.push(servers, book, user_of(user)))
     found = differences(before, book)
     told = {"policies": book.fingerprint, "previous": before and before.fingerprint}
-    _tell(f"{book.fingerprint}: {found}", told | found._asdict(), as_json)
+    tell(told | found._asdict(), f"{book.fingerprint}: {found}", as_json=as_json)
 
 
 def pull(
@@ -208,7 +208,3 @@ def _row(policy: Policy) -> dict[str, Any]:
 
 def _data(book: PolicyBook) -> dict[str, Any]:
     return book.model_dump(mode="json", exclude_defaults=True)
-
-
-def _tell(text: str, told: dict[str, Any], as_json: bool) -> None:
-    typer.echo(json.dumps(told, indent=2) if as_json else clean(text))

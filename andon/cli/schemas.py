@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from andon.cli.options import Json, failure
+from andon.cli.tables import tell
 from andon.schemas import documents, stale, write
 
-app = typer.Typer(name="schemas", help="Write the contract as JSON Schemas, AsyncAPI and OpenAPI.")
+app = typer.Typer(name="schemas")
 
 
 @app.callback(invoke_without_command=True)
 def schemas(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("schemas"),
     check: Annotated[bool, typer.Option("--check", help="Only compare; write nothing.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the contract as JSON Schemas, AsyncAPI and OpenAPI.
 
@@ -26,12 +30,14 @@ def schemas(
         try:
             write(out, contract)
         except OSError as error:
-            typer.echo(f"andon schemas: cannot write to {out}: {error.strerror}", err=True)
-            raise typer.Exit(2) from error
-        typer.echo(f"{len(contract)} documents written to {out}")
+            raise failure("schemas", f"cannot write to {out}: {error.strerror}", 2) from error
+        text = f"{len(contract)} documents written to {out}"
+        tell({"written": sorted(contract)}, text, as_json=as_json)
         return
     old = stale(out, contract)
-    for name in old:
+    if as_json:
+        typer.echo(json.dumps({"stale": old}))
+    for name in () if as_json else old:
         typer.echo(f"{out / name}: stale; write it anew with `andon schemas --out {out}`")
     raise typer.Exit(1 if old else 0)
 

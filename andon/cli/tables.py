@@ -1,7 +1,8 @@
-"""Tables for people: drawn on a terminal, plain elsewhere."""
+"""What commands print: tables that are drawn on a terminal and plain elsewhere, facts, JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -9,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from andon.alert_text import clean
+
 if TYPE_CHECKING:
     from backtest.tables import Table
+
+
+def tell(told: Any, text: str, *, as_json: bool) -> None:
+    """Print a fact: an object for machines, or a sentence for people."""
+    typer.echo(json.dumps(told, indent=2) if as_json else clean(text))
 
 
 def show(table: Table) -> None:

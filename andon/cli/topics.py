@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from andon.cli.tables import show_rows
 from andon.errors import AndonError
 from andon.topics import TOPICS
 
 if TYPE_CHECKING:
     from streams.topics import Drift
 
+_HEADS = ("Topic", "State", "Differences")
+_COLOURS = {"ok": "green", "created": "cyan", "missing": "red", "drift": "yellow"}
 app = typer.Typer(name="topics", help="Create and check the topics.", no_args_is_help=True)
 
 
@@ -52,11 +54,9 @@ def apply_topics(
     report = _report(before, after)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
-    elif sys.stdout.isatty():
-        _print_table(report)
     else:
-        for row in report:
-            typer.echo("\t".join([row["topic"], row["state"], _differences(row)]).rstrip())
+        cells = [[row["topic"], row["state"], _differences(row)] for row in report]
+        show_rows(_HEADS, cells, [_COLOURS[row["state"]] for row in report])
     raise typer.Exit(1 if after else 0)
 
 
@@ -90,15 +90,3 @@ def _differences(row: dict[str, Any]) -> str:
         f"{difference['setting']} is {difference['found']}, should be {difference['wanted']}"
         for difference in row["differences"]
     )
-
-
-def _print_table(report: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    colours = {"ok": "green", "created": "cyan", "missing": "red", "drift": "yellow"}
-    table = Table("Topic", "State", "Differences")
-    for row in report:
-        state = row["state"]
-        table.add_row(row["topic"], f"[{colours[state]}]{state}[/]", _differences(row))
-    Console().print(table)

@@ -153,11 +153,15 @@ def test_the_command_creates_reports_and_tells_by_its_status(own_broker: Embedde
         result = CliRunner().invoke(app, ["apply", *address, *arguments], env=env)
         return result.exit_code, result.stdout
 
+    def states() -> tuple[int, list[list[str]]]:
+        status, text = run()
+        return status, [line.split() for line in text.splitlines()[1:]]
+
     status, text = run("--check")
     assert (status, text.count("missing, should be present")) == (1, len(NAMES))
     assert existing(own_broker.bootstrap_servers) == set()
-    assert run() == (0, "".join(f"{name}\tcreated\n" for name in NAMES))
-    assert run() == (0, "".join(f"{name}\tok\n" for name in NAMES))
+    assert states() == (0, [[name, "created"] for name in NAMES])
+    assert states() == (0, [[name, "ok"] for name in NAMES])
 
     status, text = run("--json", ANDON_EVENTS_RETENTION_DAYS="1")
     assert status == 1
