@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from andon.alert_text import clean, resume_command
-from andon.cli.options import Servers, User, Why, failure, keys_of, servers_of, user_of
+from andon.cli.options import Json, Servers, User, Why, failure, keys_of, servers_of, user_of
+from andon.cli.tables import tell
 from andon.commands import Command
 from andon.errors import AndonError, TransitionError
 from andon.policy import Mode
@@ -20,7 +21,11 @@ Workflow = Annotated[str, typer.Argument(help="The workflow, as its events name 
 
 
 def trip(
-    workflow: Workflow, reason: Why, user: User = None, bootstrap_servers: Servers = None
+    workflow: Workflow,
+    reason: Why,
+    user: User = None,
+    as_json: Json = False,
+    bootstrap_servers: Servers = None,
 ) -> None:
     """Pause a workflow by hand: its guards refuse every action until it is reset.
 
@@ -29,7 +34,8 @@ def trip(
     from streams import control
 
     servers = servers_of("trip", bootstrap_servers)
-    _carry_out("trip", control.trip(servers, workflow, reason, user_of(user), keys=keys_of("trip")))
+    order = control.trip(servers, workflow, reason, user_of(user), keys=keys_of("trip"))
+    _carry_out("trip", order, as_json)
 
 
 def reset(
@@ -40,6 +46,7 @@ def reset(
         bool, typer.Option("--now", help="Run freely at once, without a trial.")
     ] = False,
     user: User = None,
+    as_json: Json = False,
     bootstrap_servers: Servers = None,
 ) -> None:
     """Let a paused workflow run again, on trial first; a scope, such as andon:all, at once.
@@ -51,7 +58,7 @@ def reset(
     servers = servers_of("reset", bootstrap_servers)
     allowed = None if now else permits
     order = control.reset(servers, workflow, reason, user_of(user), allowed, keys=keys_of("reset"))
-    _carry_out("reset", order)
+    _carry_out("reset", order, as_json)
 
 
 def kill(
@@ -67,6 +74,7 @@ def kill(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     user: User = None,
+    as_json: Json = False,
     bootstrap_servers: Servers = None,
 ) -> None:
     """Stop everything, in every workflow; or one automation, target or tenant.
@@ -88,8 +96,9 @@ def kill(
     if not yes and sys.stdin.isatty() and not typer.confirm(asked):
         raise failure("kill", "nothing was stopped", 1)
     order = control.trip(servers, scope, reason, user_of(user), keys=keys, targets=matching or ())
-    _carry_out("kill", order)
-    typer.echo(clean(f"let it go with: {resume_command(scope)}"))
+    _carry_out("kill", order, as_json)
+    if not as_json:
+        typer.echo(clean(f"let it go with: {resume_command(scope)}"))
 
 
 def mode(
@@ -97,6 +106,7 @@ def mode(
     mode: Annotated[Mode, typer.Argument(help="enforce, shadow or off.")],
     reason: Why,
     user: User = None,
+    as_json: Json = False,
     bootstrap_servers: Servers = None,
 ) -> None:
     """Say what detections do to a running workflow: pause it, only be told, or nothing at all.
@@ -107,10 +117,10 @@ def mode(
 
     servers = servers_of("mode", bootstrap_servers)
     order = control.set_mode(servers, workflow, mode, reason, user_of(user), keys_of("mode"))
-    _carry_out("mode", order)
+    _carry_out("mode", order, as_json)
 
 
-def _carry_out(name: str, order: Coroutine[Any, Any, Command]) -> None:
+def _carry_out(name: str, order: Coroutine[Any, Any, Command], as_json: bool) -> None:
     try:
         command = asyncio.run(order)
     except TransitionError as error:
@@ -119,6 +129,7 @@ def _carry_out(name: str, order: Coroutine[Any, Any, Command]) -> None:
         raise failure(name, error, 2) from error
     trial = f", {command.permits} actions may run" if command.permits else ""
     named = spoken(command.workflow)
-    typer.echo(clean(f"{named}: {command.state.label}{trial} (generation {command.generation})"))
-    if command.targets:
+    text = f"{named}: {command.state.label}{trial} (generation {command.generation})"
+    tell(command.model_dump(mode="json", exclude_none=True), text, as_json=as_json)
+    if command.targets and not as_json:
         typer.echo(clean(f"targets: {', '.join(command.targets)}"))
