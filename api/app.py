@@ -50,6 +50,8 @@ def make_app(settings: ApiSettings, server: Settings) -> FastAPI:
         hub = Hub()
         link = Link(server.bootstrap_servers, keys, hub)
         guards = Guards(settings, ledger, limits, hub, link)
+        if limits is None:
+            link.on_policies = guards.use
         app.state.parts = Parts(
             server.bootstrap_servers, keys, server.events_kept_s, link, guards, Once(), metrics
         )

@@ -75,6 +75,7 @@ class Guards:
     def __init__(
         self, settings: ApiSettings, ledger: str, policies: PolicyBook | None, hub: Hub, link: Link
     ) -> None:
+        """`policies` is None until `use` is told what the broker holds."""
         self._settings = settings
         self._ledger = ledger
         self._policies = policies
@@ -82,6 +83,12 @@ class Guards:
         self._link = link
         self._guards: OrderedDict[tuple[str, str, str], Guard] = OrderedDict()
         self._open: OrderedDict[str, _Open] = OrderedDict()
+
+    def use(self, policies: PolicyBook) -> None:
+        """Go by these policies from now on."""
+        self._policies = policies
+        for guard in self._guards.values():
+            guard.policies.use(policies)
 
     async def ask(self, proposal: Proposal) -> Permit:
         """Judge an action; the guard itself tells of a refusal, with a denied event."""
@@ -136,16 +143,20 @@ class Guards:
 
     def _made(self, proposal: Proposal) -> Guard:
         loop = asyncio.get_running_loop()
-        return Guard(
+        guard = Guard(
             proposal.workflow,
             proposal.automation,
             fail=self._settings.fail,
             stale_after_s=self._settings.stale_after_s,
-            policy=self._policies,
             ledger=self._ledger,
             mode=proposal.mode,
             transport=HubTransport(proposal.workflow, self._hub, self._link.write, loop),
         )
+        if self._policies is None:
+            guard.policies.await_them()
+        else:
+            guard.policies.use(self._policies)
+        return guard
 
     def _answer(self, guard: Guard, error: AndonError | None = None) -> Permit:
         breaker = guard.state

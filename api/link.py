@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
@@ -14,12 +14,16 @@ from pydantic import ValidationError
 from andon.approvals import parse_approval
 from andon.approvals_log import ApprovalsLog, Request
 from andon.commands import Command
-from andon.errors import BrokerError
+from andon.errors import BrokerError, PolicyError
+from andon.guard.patterns.policies import NONE
 from andon.guard.transport import Message, Record
+from andon.policy import PolicyBook
+from andon.policy_topic import PolicyTable
 from andon.signing import Keys
-from andon.topics import APPROVALS, COMMANDS
+from andon.topics import APPROVALS, COMMANDS, POLICIES
 from api.hub import Hub
 from streams.commands_log import CommandsLog, open_log
+from streams.policy_topic import read_on
 from streams.ready import wait_for_topics
 from streams.topic_reader import TopicReader, open_topics
 
@@ -32,7 +36,10 @@ log = logging.getLogger("andon.api")
 
 
 class Link:
-    """Connects, and connects again; `run` goes on until it is cancelled."""
+    """Connects, and connects again; `run` goes on until it is cancelled.
+
+    `on_policies` hears the policies that the broker holds, at first and after each push.
+    """
 
     def __init__(self, bootstrap_servers: str, keys: Keys, hub: Hub) -> None:
         self._bootstrap_servers = bootstrap_servers
@@ -43,6 +50,7 @@ class Link:
         self._commands: CommandsLog | None = None
         self._approvals: TopicReader | None = None
         self._requests = ApprovalsLog()
+        self.on_policies: Callable[[PolicyBook], None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -113,6 +121,9 @@ class Link:
                     enter, servers = stack.enter_async_context, self._bootstrap_servers
                     commands = await enter(open_log(servers, verifier=self._keys.verifier))
                     approvals = await enter(open_topics(servers, APPROVALS))
+                    policies = await enter(open_topics(servers, POLICIES))
+                    held = PolicyTable()
+                    await self._hear_policies(policies, held, first=True)
                     self._requests = ApprovalsLog()
                     self._hub.begin(
                         [(COMMANDS, _told(command)) for command in commands.commands.values()]
@@ -122,6 +133,7 @@ class Link:
                     while True:
                         await self._read_on(commands)
                         await self._hear_people(approvals)
+                        await self._hear_policies(policies, held)
                         await asyncio.sleep(FOLLOW_EVERY_S)
             except BrokerError as error:
                 log.warning("commands are not heard: %s", error)
@@ -143,6 +155,22 @@ class Link:
             async with asyncio.timeout(SILENCE_S):
                 for record in await self._asked(approvals):
                     self._hub.tell(APPROVALS, record)
+
+    async def _hear_policies(
+        self, policies: TopicReader, held: PolicyTable, *, first: bool = False
+    ) -> None:
+        """What cannot be used, and a push that is under way, leave those before in force."""
+        if self.on_policies is None:
+            return
+        with _silence():
+            async with asyncio.timeout(SILENCE_S):
+                news = await read_on(policies, held)
+        if not news and not first:
+            return
+        try:
+            self.on_policies(held.book() or NONE)
+        except PolicyError as error:
+            log.warning("the policies before stay in force: %s", error)
 
     async def _asked(self, approvals: TopicReader) -> list[Record]:
         """The next records of the approvals, once they are taken in."""

@@ -28,7 +28,7 @@ async def held(bootstrap_servers: str) -> PolicyTable:
     """What the topic holds now. Raises BrokerError."""
     async with open_topics(bootstrap_servers, POLICIES) as reader:
         table = PolicyTable()
-        await _read_on(reader, table)
+        await read_on(reader, table)
         return table
 
 
@@ -44,7 +44,7 @@ async def push(bootstrap_servers: str, book: PolicyBook, user: str) -> None:
         raise ValueError("user: must not be empty; name one with --user")
     async with open_topics(bootstrap_servers, POLICIES) as reader, AsyncExitStack() as stack:
         table = PolicyTable()
-        await _read_on(reader, table)
+        await read_on(reader, table)
         before, gone = _whole(table), table.held.keys() - {each.name for each in book.policies}
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True)
         stack.push_async_callback(producer.stop)
@@ -52,7 +52,7 @@ async def push(bootstrap_servers: str, book: PolicyBook, user: str) -> None:
             await producer.start()
             for key, value, headers in records_of(book, f"user:{user}", sorted(gone)):
                 await producer.send_and_wait(POLICIES, value, key, headers=list(headers))
-            await _read_on(reader, table)
+            await read_on(reader, table)
             if _whole(table) != book:
                 text = "somebody else pushed at the same time; look, then push again"
                 raise PolicyError([Problem(POLICIES, 1, "policies", text)])
@@ -104,7 +104,7 @@ class PolicyTopic:
             self._reader = await self._stack.enter_async_context(
                 open_topics(self._servers, POLICIES)
             )
-        if await _read_on(self._reader, self._table):
+        if await read_on(self._reader, self._table):
             self._news = True
             if not at_once:
                 return None
@@ -122,7 +122,7 @@ class PolicyTopic:
         await self._stack.aclose()
 
 
-async def _read_on(reader: TopicReader, table: PolicyTable) -> bool:
+async def read_on(reader: TopicReader, table: PolicyTable) -> bool:
     """Take in what is new; whether anything is."""
     news = False
     async for record in reader.new_records():

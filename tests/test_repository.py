@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from andon.policy import PRESETS
 from andon.policy_file import load_policies
+from api.settings import ApiSettings, load_api_settings
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -225,7 +226,23 @@ def test_compose_sets_what_the_server_reads(services: dict[str, Any]) -> None:
     told = {name for service in services.values() for name in service.get("environment", {})}
     told = {name for name in told if name.startswith("ANDON_")}
     assert told
-    assert told <= {f"ANDON_{field.upper()}" for field in Settings.model_fields}
+    known = {f"ANDON_{field.upper()}" for field in Settings.model_fields}
+    assert told <= known | {f"ANDON_API_{field.upper()}" for field in ApiSettings.model_fields}
+
+
+def test_compose_keeps_the_api_from_whom_nobody_knows(services: dict[str, Any]) -> None:
+    api = services["api"]
+    given = {
+        name.removeprefix("ANDON_API_").lower(): value
+        for name, value in api["environment"].items()
+        if name.startswith("ANDON_API_")
+    }
+    settings = load_api_settings(**given, insecure_http="--insecure-http" in api["command"])
+    assert settings.authenticated
+    assert f":{settings.port}/readyz" in " ".join(api["healthcheck"]["test"])
+    [data] = api["volumes"]
+    assert settings.tokens is not None
+    assert str(settings.tokens.parent) == data["target"]
 
 
 def test_compose_mounts_a_policy_that_can_be_read(services: dict[str, Any]) -> None:

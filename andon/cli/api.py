@@ -38,7 +38,10 @@ def api(
         typer.Option("--insecure-http", help="Without TLS: a proxy in front does it."),
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="Policy file whose limits and scopes permits obey.")
+        Path | None,
+        typer.Option(
+            help="Policy file whose limits and scopes permits obey.", show_default="what was pushed"
+        ),
     ] = None,
     bootstrap_servers: Annotated[
         str | None, typer.Option(help="Broker address.", show_default="KAFKA_BOOTSTRAP_SERVERS")

@@ -113,17 +113,17 @@ class Guard:
             on_start=process.close_at_exit,
         )
         author = Author(self.workflow, self.automation, settings.choice("mode", mode, tuple(Mode)))
-        self._policies = Policies(self.workflow, self.automation)
+        self.policies = Policies(self.workflow, self.automation)
         self._listeners: list[PolicyFollower | Follower | People] = []
         if policy == "topic":
-            self._listeners += [PolicyFollower(self._policies, self._transport, self._tally)]
+            self._listeners += [PolicyFollower(self.policies, self._transport, self._tally)]
         elif policy is not None:
-            self._policies.use(book_of(policy))
+            self.policies.use(book_of(policy))
         self._people = People(
             self.workflow, lambda: self.id, self._transport, self._outbox.put_first, self._tally
         )
         rules = settings.rules(guardrails, reversible_only, audit)
-        rulebook = Rulebook(author, self._policies, rules)
+        rulebook = Rulebook(author, self.policies, rules)
         reviews = Reviews(author, self._people, clock, read(Review, review or {}, "review"))
         sums = Ledger(settings.ledger(ledger))
         self._rails = Rails(author, rulebook, sums, self._gate, reviews, self._tally, clock)

@@ -47,6 +47,24 @@ def test_a_paused_workflow_gets_no_permit_and_the_refusal_is_told(
     assert (denied.outcome, denied.automation) == (Outcome.DENIED, "refund-bot")
 
 
+def test_a_push_changes_what_permits_allow(no_policies: str, tmp_path: Path) -> None:
+    def push(most: int) -> None:
+        limits = [{"value": most, "currency": "USD", "then": "deny"}]
+        book = {"version": 1, "policies": [{"name": "all", "limits": limits}]}
+        assert api.client.put("/v1/policies", json=book).status_code == 200
+
+    with Api(no_policies, tmp_path) as api:
+        assert ask(api, "pushed")["allow"]
+        push(10)
+        refusal = until(
+            lambda: (answer := ask(api, "pushed"))["allow"] is False and answer, "the push"
+        )
+        assert refusal["field"] == "value"
+        assert ask(api, "another")["allow"] is False
+        push(100)
+        until(lambda: ask(api, "pushed")["allow"], "the next push")
+
+
 def test_who_asks_for_the_first_time_knows_the_pause(api: Api, unique: Unique) -> None:
     workflow = unique("asks")
     trip(api, workflow)
