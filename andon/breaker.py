@@ -56,6 +56,8 @@ class Cause(StrEnum):
     DETECTION = "detection"  # a rule in mode enforce crossed its bound
     WAITED = "waited"  # `recover.after` is over
     PASSED = "passed"  # the trial saw enough good actions
+    LIMITED = "limited"  # it did, and the policy has it run at a limited rate first
+    ELAPSED = "elapsed"  # `recover.slow.for` is over
     TRIP = "trip"  # a person pauses
     RESET = "reset"  # a person lets it run again, on trial where the policy has one
     RELEASE = "release"  # a person lets it run again, without a trial
@@ -67,6 +69,8 @@ MAY_BRING: dict[Cause, Authority] = {
     Cause.DETECTION: Authority.MONITOR,
     Cause.WAITED: Authority.MONITOR,
     Cause.PASSED: Authority.MONITOR,
+    Cause.LIMITED: Authority.MONITOR,
+    Cause.ELAPSED: Authority.MONITOR,
     Cause.TRIP: Authority.PERSON,
     Cause.RESET: Authority.PERSON,
     Cause.RELEASE: Authority.PERSON,
@@ -84,6 +88,8 @@ TRANSITIONS: dict[tuple[State, Cause], State] = {
     (State.OPEN, Cause.RELEASE): State.CLOSED,
     (State.HALF_OPEN, Cause.DETECTION): State.OPEN,
     (State.HALF_OPEN, Cause.PASSED): State.CLOSED,
+    (State.HALF_OPEN, Cause.LIMITED): State.HALF_OPEN,
+    (State.HALF_OPEN, Cause.ELAPSED): State.CLOSED,
     (State.HALF_OPEN, Cause.TRIP): State.FORCED_OPEN,
     (State.HALF_OPEN, Cause.RELEASE): State.CLOSED,
     (State.FORCED_OPEN, Cause.RESET): State.HALF_OPEN,

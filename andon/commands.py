@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from andon.breaker import State
+from andon.breaker import Cause, State
 from andon.events import Name, Timestamp
 
 EVIDENCE_MAX = 20
@@ -82,6 +82,16 @@ class Command(Record):
     source: Position | None = Field(None, description="the event that caused it, if one did")
     targets: list[str] | None = Field(
         None, description="of a target's scope: globs of its targets; null: the name alone"
+    )
+    cause: Cause | None = Field(None, description="what moved the breaker")
+    permits_every_s: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="`permits` are for all guards together, anew after each so many seconds"
+    )
+    trips: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="pauses in a row, fewer after time in health: the more, the longer each"
+    )
+    limited_until: Timestamp | None = Field(
+        None, description="the trial is passed; its first event from then on ends the limited rate"
     )
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "Recover",
     "Rule",
     "Scope",
+    "Slow",
     "Trial",
     "Where",
     "format_duration",
@@ -54,11 +55,16 @@ PRESETS = tuple(f"preset/{capability}" for capability in Capability)
 
 
 class Trial(PolicyModel):
-    """On trial a workflow may run `permits` actions; after `pass` good ones it runs freely."""
+    """On trial a workflow may run `permits` actions in each `every`, whatever the number of its
+    guards; `pass` good ones end the trial.
+    """
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     permits: Annotated[int, Field(ge=1)] = Field(10, description="actions that may run on trial")
+    every: Duration = Field(
+        60, description="permits that are not used by then lapse; new ones come"
+    )
     passes: Annotated[int, Field(ge=1)] = Field(
         10, alias="pass", description="good ones that end the trial"
     )
@@ -68,6 +74,22 @@ class Trial(PolicyModel):
         if self.passes > self.permits:
             raise ValueError("pass: cannot be more than `permits`; nobody could pass the trial")
         return self
+
+
+class Slow(PolicyModel):
+    """A workflow that has passed its trial runs `permits` actions in each `every`, for a while."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    permits: Annotated[int, Field(ge=1)] = Field(description="actions of all its guards together")
+    every: Duration = Field(
+        60, description="permits that are not used by then lapse; new ones come"
+    )
+    lasts: Duration = Field(alias="for", description="then it runs freely")
+
+    def __str__(self) -> str:
+        every, lasts = format_duration(self.every), format_duration(self.lasts)
+        return f"limited to {self.permits:,} in {every}, for {lasts}"
 
 
 def _wait(value: object) -> object:
@@ -87,8 +109,42 @@ class Recover(PolicyModel):
         PlainSerializer(_wait_text, when_used="json"),
         WithJsonSchema({"anyOf": [{"const": "manual"}, DURATION_SCHEMA]}),
     ] = None
+    after_max: Duration | None = Field(
+        None, description="pauses in a row last longer each time, up to this; else all alike"
+    )
     trial: Trial = Trial()
+    slow: Slow | None = Field(None, description="a limited rate between the trial and `then`")
     then: Literal["closed"] = "closed"
+
+    @model_validator(mode="after")
+    def _grows_from_after(self) -> Recover:
+        if self.after_max is not None and self.after is None:
+            raise ValueError(
+                "after_max: is of no use where only people end a pause; write `after: 15m`, "
+                "or remove this"
+            )
+        if self.after_max is not None and self.after_max < (self.after or 0):
+            raise ValueError("after_max: cannot be shorter than `after`, which it is the most of")
+        return self
+
+    def wait_s(self, trips: int) -> int | None:
+        """How long pause number `trips` in a row lasts: that often `after`, at most `after_max`.
+
+        None where only a person may end it.
+        """
+        if self.after is None or self.after_max is None:
+            return self.after
+        return min(self.after * max(1, trips), self.after_max)
+
+    def trips(self, before: int, healthy_s: float) -> int | None:
+        """Which pause in a row one is that begins now, after `before` and time in health since.
+
+        Each `after` in health takes one off, as in Envoy's outlier ejection
+        (`base_ejection_time`, `max_ejection_time`). None where all pauses are alike.
+        """
+        if self.after is None or self.after_max is None:
+            return None
+        return max(0, before - int(max(0.0, healthy_s) // self.after)) + 1
 
 
 class Obey(PolicyModel):

@@ -19,7 +19,7 @@ from andon.asyncapi import asyncapi
 from andon.commands import Ack, Alert, Audit, Command, Heartbeat
 from andon.events import Event
 from andon.limit import Limit
-from andon.policy import PRESETS, RATE_FIELDS, SHARES, PolicyBook, Rate, Rule
+from andon.policy import PRESETS, RATE_FIELDS, SHARES, PolicyBook, Rate, Recover, Rule
 from andon.quantities import USUAL_PATTERN
 
 Json = dict[str, Any]
@@ -192,6 +192,10 @@ ACROSS_FIELDS: dict[type[BaseModel], Json] = {
             {"if": _is("method", "evidence"), "then": _EVIDENCE, "else": _absent("false_trips")},
             {"if": _AGAINST_USUAL, "then": _USUAL, "else": _absent("floor")},
         ],
+    },
+    Recover: {
+        "if": _present("after_max"),
+        "then": {"required": ["after"], "properties": {"after": {"not": {"const": "manual"}}}},
     },
     Limit: {
         "oneOf": [

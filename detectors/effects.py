@@ -13,7 +13,7 @@ from andon.alert_text import resume_command, title
 from andon.breaker import Breaker, Cause, State
 from andon.commands import Alert, AlertKind, Audit, Command, Reason
 from andon.ids import derived_id
-from andon.policy import Policy
+from andon.policy import Policy, Slow, Trial
 from detectors.columns import Columns, Rejected
 from detectors.detections import Detection
 from detectors.times import moment
@@ -71,6 +71,8 @@ class Move(NamedTuple):
     cause: Cause
     policy: Policy
     reason: Reason
+    trips: int | None
+    limited_until: datetime | None
 
     @property
     def workflow(self) -> str:
@@ -96,7 +98,10 @@ def write_down(effects: Effects, move: Move) -> None:
 
 
 def _command(move: Move) -> Command:
-    on_trial = move.after.state is State.HALF_OPEN
+    recover = move.policy.recover
+    dealt: Trial | Slow | None = None
+    if move.after.state is State.HALF_OPEN:
+        dealt = recover.slow if move.limited_until else recover.trial
     return Command(
         command_id=move.id("command"),
         workflow=move.workflow,
@@ -105,9 +110,13 @@ def _command(move: Move) -> Command:
         reason=move.reason,
         issued_at=move.ts,
         issued_by="monitor",
-        permits=move.policy.recover.trial.permits if on_trial else None,
+        permits=dealt and dealt.permits,
         previous=move.before.state,
         source=move.columns.source(move.at),
+        cause=move.cause,
+        permits_every_s=dealt and dealt.every,
+        trips=move.trips,
+        limited_until=move.limited_until,
     )
 
 

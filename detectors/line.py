@@ -111,7 +111,9 @@ class Line:
 
         One that has passed its trial goes on from there.
         """
-        passed = command.issued_by == "monitor" and command.state is State.CLOSED
+        passed = command.issued_by == "monitor" and (
+            command.state is State.CLOSED or command.limited_until is not None
+        )
         if not (command.state.refuses or passed):
             self.windows.forgive(command.workflow, micros(command.issued_at) - 1)
 
@@ -130,6 +132,8 @@ class Line:
         )
         before = range(start, end - bool(edges))  # the detections are those of the last event
         self.standings.pass_by(columns, fates, before, effects)
+        if edges:
+            self.standings.elapse(columns, end - 1, effects)
         for edge in edges:
             self._detected(edge, columns, effects)
         self.standings.pass_by(columns, fates, range(before.stop, end), effects)

@@ -19,7 +19,7 @@ from detectors.kernel.loop import BLOCKED, COUNTED, LATE
 from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE
 from detectors.state import NONE
-from detectors.times import micros
+from detectors.times import micros, moment
 
 _DONE = SUCCESS | AUTOMATION
 
@@ -33,14 +33,24 @@ class Standing:
     policy: Policy | None
     passed: int = 0  # good actions of this trial
     leaked_actions: int = 0  # executed although paused
+    trips: int | None = None  # pauses in a row, as its last command says
+    limited_until_us: int | None = None  # the trial is passed, and the rate is limited
 
     @property
     def due_us(self) -> int | None:
         """When a paused workflow may be tried again; None when only a person may say so."""
         if self.breaker.state is not State.OPEN or self.policy is None:
             return None
-        after = self.policy.recover.after
-        return None if after is None else self.since_us + after * MICRO
+        wait_s = self.policy.recover.wait_s(self.trips or 1)
+        return None if wait_s is None else self.since_us + wait_s * MICRO
+
+    def trips_at(self, ts_us: int, policy: Policy) -> int | None:
+        """Which pause in a row one is that begins now, by a rule of `policy`."""
+        healthy_us = ts_us - self.since_us if self.breaker.state is State.CLOSED else 0
+        return policy.recover.trips(self.trips or 0, healthy_us / MICRO)
+
+
+_NEVER_MOVED = Standing(Breaker(), 0, None)
 
 
 class Standings:
@@ -90,8 +100,20 @@ class Standings:
         """The wait of this event's workflow is over: it goes on trial."""
         standing = self.all[columns.events[index].workflow]
         assert standing.policy is not None
-        waited = format_duration(standing.policy.recover.after or 0)
+        waited = format_duration(standing.policy.recover.wait_s(standing.trips or 1) or 0)
         self._move(columns, index, Cause.WAITED, Reason(text=f"paused for {waited}"), effects)
+
+    def elapse(self, columns: Columns, index: int, effects: Effects | None) -> None:
+        """Where the limited rate of this event's workflow is over by then, it runs freely."""
+        standing = self.all.get(columns.events[index].workflow)
+        if standing is None or (until_us := standing.limited_until_us) is None:
+            return
+        if columns.batch["time"][index] < until_us:
+            return
+        if effects is not None and (policy := self._policy_at(columns, index)):
+            lasted = format_duration((until_us - standing.since_us) / MICRO)
+            reason = Reason(text=f"ran at a limited rate for {lasted}")
+            self._move(columns, index, Cause.ELAPSED, reason, effects, policy)
 
     def block(self, columns: Columns, fates: NDArray[np.int8], span: range) -> None:
         """Take a span's events of paused workflows out, as if guards had refused them."""
@@ -109,6 +131,7 @@ class Standings:
         """
         late = span.start + np.flatnonzero(fates[span.start : span.stop] == LATE)
         for index in map(int, np.union1d(late, columns.of(self._held, span))):
+            self.elapse(columns, index, effects)
             if fates[index] == LATE and effects is not None:
                 effects.audits.append(noted("late", columns, index, "too late for any window"))
             elif columns.events[index].workflow in self._held:
@@ -118,15 +141,24 @@ class Standings:
         """Pause the workflow, where the policy enforces and the breaker lets it."""
         enforced = detection.policy.mode == "enforce"
         if enforced and self.of(detection.workflow).can(Cause.DETECTION):
-            reason = detection.reason()
-            self._move(columns, detection.at, Cause.DETECTION, reason, effects, detection.policy)
+            policy, reason = detection.policy, detection.reason()
+            known = self.all.get(detection.workflow)
+            trips = (known or _NEVER_MOVED).trips_at(detection.ts_us, policy)
+            if trips is not None and trips > 1:
+                wait = format_duration(policy.recover.wait_s(trips) or 0)
+                told = f"{reason.text}; pause {trips} in a row, tried again after {wait}"
+                reason = reason.model_copy(update={"text": told})
+            self._move(columns, detection.at, Cause.DETECTION, reason, effects, policy, trips=trips)
 
     def stand(self, command: Command, breaker: Breaker) -> None:
         """Set a workflow's breaker from a command."""
         known = self.all.get(command.workflow)
         named = self._by_name.get(command.reason.policy or "")
         policy = named or (known.policy if known else None)
-        self._set(command.workflow, Standing(breaker, micros(command.issued_at), policy))
+        standing = Standing(breaker, micros(command.issued_at), policy, trips=command.trips)
+        if command.limited_until is not None:
+            standing.limited_until_us = micros(command.limited_until)
+        self._set(command.workflow, standing)
 
     def dump(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
@@ -137,16 +169,17 @@ class Standings:
                 standing.policy and standing.policy.name,
                 standing.passed,
                 standing.leaked_actions,
+                standing.trips,
+                standing.limited_until_us,
             )
             for workflow, standing in self.all.items()
         }
 
     def load(self, dumped: dict[str, Any]) -> None:
         """Stand as told by `dump`."""
-        for workflow, (state, generation, since_us, policy, passed, leaked) in dumped.items():
+        for workflow, (state, generation, since_us, policy, *counted) in dumped.items():
             breaker = Breaker(State(state), generation)
-            known = self._by_name.get(policy)
-            self._set(workflow, Standing(breaker, since_us, known, passed, leaked))
+            self._set(workflow, Standing(breaker, since_us, self._by_name.get(policy), *counted))
 
     def _count(
         self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects | None
@@ -157,7 +190,7 @@ class Standings:
         ran = (batch["flags"][index] & _DONE) == _DONE and columns.kind[index] != NOT_LIVE
         if not ran or fates[index] != COUNTED or batch["time"][index] <= standing.since_us:
             return
-        if standing.breaker.state is State.HALF_OPEN:
+        if standing.breaker.state is State.HALF_OPEN and standing.limited_until_us is None:
             self._pass(columns, index, standing, effects)
         elif standing.breaker.state.refuses:
             _leak(columns, index, standing, effects)
@@ -165,13 +198,30 @@ class Standings:
     def _pass(
         self, columns: Columns, index: int, standing: Standing, effects: Effects | None
     ) -> None:
-        if standing.policy is None and columns.policy[index] != NONE:
-            standing.policy = self._policies[columns.policy[index]]
+        standing.policy = self._policy_at(columns, index)
         standing.passed += 1
         enough = standing.policy and standing.passed >= standing.policy.recover.trial.passes
         if enough and effects is not None:
-            text = f"{standing.passed} good actions on trial"
+            self._passed(columns, index, standing, effects)
+
+    def _passed(self, columns: Columns, index: int, standing: Standing, effects: Effects) -> None:
+        """On to a limited rate, where the policy has one, or to no limit."""
+        policy = standing.policy
+        assert policy is not None
+        slow, text = policy.recover.slow, f"{standing.passed} good actions on trial"
+        if slow is None:
             self._move(columns, index, Cause.PASSED, Reason(text=text), effects)
+        else:
+            reason = Reason(text=f"{text}; {slow}", policy=policy.name)
+            until_us = int(columns.batch["time"][index]) + slow.lasts * MICRO
+            self._move(columns, index, Cause.LIMITED, reason, effects, limited_until_us=until_us)
+
+    def _policy_at(self, columns: Columns, index: int) -> Policy | None:
+        """The policy that paused the workflow of an event, or else that of the event."""
+        standing, place = self.all[columns.events[index].workflow], int(columns.policy[index])
+        if standing.policy is None and place != NONE:
+            return self._policies[place]
+        return standing.policy
 
     def _move(
         self,
@@ -181,14 +231,23 @@ class Standings:
         reason: Reason,
         effects: Effects,
         policy: Policy | None = None,
+        *,
+        trips: int | None = None,
+        limited_until_us: int | None = None,
     ) -> None:
         workflow, ts_us = columns.events[index].workflow, int(columns.batch["time"][index])
-        before = self.of(workflow)
-        policy = policy or self.all[workflow].policy
+        before, known = self.of(workflow), self.all.get(workflow, _NEVER_MOVED)
+        policy = policy or known.policy
         assert policy is not None
-        standing = Standing(before.step(cause, Authority.MONITOR), ts_us, policy)
-        self._set(workflow, standing)
-        write_down(effects, Move(columns, index, before, standing.breaker, cause, policy, reason))
+        after = before.step(cause, Authority.MONITOR)
+        trips = trips if cause is Cause.DETECTION else known.trips
+        self._set(
+            workflow,
+            Standing(after, ts_us, policy, trips=trips, limited_until_us=limited_until_us),
+        )
+        limited_until = None if limited_until_us is None else moment(limited_until_us)
+        move = Move(columns, index, before, after, cause, policy, reason, trips, limited_until)
+        write_down(effects, move)
 
     def _set(self, workflow: str, standing: Standing) -> None:
         self.all[workflow] = standing

@@ -26,6 +26,9 @@ from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams.commands_log import CommandsLog, open_log
 
 PERMITS = 10
+PERMITS_EVERY_S = 60
+_COMING_BACK = {State.OPEN, State.FORCED_OPEN, State.HALF_OPEN}
+"""Among these a person's word leaves the count of pauses in a row; all else begins it anew."""
 _VERBS = {
     Cause.TRIP: "paused",
     Cause.SHADOW: "put in shadow mode",
@@ -154,6 +157,7 @@ class _Order(NamedTuple):
         if not before.can(self.cause):
             raise TransitionError(_refusal(self, last))
         after = before.step(self.cause, Authority.PERSON)
+        goes_on = {before.state, after.state} <= _COMING_BACK
         return Command(
             command_id=derived_id("command", self.workflow, after.generation, self.cause),
             workflow=self.workflow,
@@ -165,6 +169,9 @@ class _Order(NamedTuple):
             permits=self.permits,
             previous=before.state,
             targets=list(self.targets) or (last.targets if last else None),
+            cause=self.cause,
+            permits_every_s=self.permits and PERMITS_EVERY_S,
+            trips=last.trips if last and goes_on else None,
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from faust.types import TP
 
-from andon.breaker import State
+from andon.breaker import Cause
 from andon.commands import Command
 from detectors.columns import Records
 from detectors.forgetting import Bounds
@@ -19,6 +19,7 @@ from detectors.plan import Compiled
 from streams.batch import Batch
 from streams.snapshots import Mark
 
+BY_TIME = (Cause.WAITED, Cause.ELAPSED)
 Move = tuple[int, Command]
 """A command of the log, and the offset of the record that it came before."""
 
@@ -85,9 +86,9 @@ class Seat:
 def moves_of(history: Mapping[str, list[Command]], tp: TP, committed: int) -> list[Move]:
     """The commands of the log that concern a partition, in order.
 
-    A wait is over before an event; all else comes after one. What the monitor wrote because of
-    events that are not committed comes after them in any case: the same events bring it about
-    again, and where other policies do not, guards obey it all the same.
+    Time that is over moved a breaker before an event; all else came after one. What the monitor
+    wrote because of events that are not committed comes after them in any case: the same events
+    bring it about again, and where other policies do not, guards obey it all the same.
     """
     moves: list[Move] = []
     for commands in history.values():
@@ -97,7 +98,7 @@ def moves_of(history: Mapping[str, list[Command]], tp: TP, committed: int) -> li
             if source is None:
                 moves.append((at, command))
             elif (source.topic, source.partition) == (tp.topic, tp.partition):
-                woke = command.state is State.HALF_OPEN and source.offset < committed
+                woke = command.cause in BY_TIME and source.offset < committed
                 at = source.offset + (not woke)
                 moves.append((at, command))
     return sorted(moves, key=lambda move: move[0])

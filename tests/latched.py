@@ -36,6 +36,8 @@ class Life:
     since: int = 0
     policy: Policy | None = None
     passed: int = 0
+    limited_until: int | None = None
+    in_a_row: int = 0
     trips: list[tuple[str, str]] = field(default_factory=list)
     detections: int = 0
     executed: Actions = field(default_factory=Actions)
@@ -43,14 +45,37 @@ class Life:
 
     def is_due(self, t: int) -> bool:
         after = self.policy.recover.after if self.policy else None
-        return self.state == "OPEN" and after is not None and t >= self.since + after * SECOND
+        if self.state != "OPEN" or self.policy is None or after is None:
+            return False
+        wait = after
+        if self.policy.recover.after_max is not None:
+            for _ in range(self.in_a_row - 1):
+                wait = min(wait + after, self.policy.recover.after_max)
+        return t >= self.since + wait * SECOND
+
+    def trip(self, t: int, policy: Policy) -> None:
+        """One more in a row, less one for each `after` that it has run freely since the last."""
+        after = policy.recover.after
+        if after is None or policy.recover.after_max is None:
+            self.in_a_row = 0
+        else:
+            free_since = self.since if self.state == "CLOSED" else t
+            while self.in_a_row and t - free_since >= after * SECOND:
+                self.in_a_row, free_since = self.in_a_row - 1, free_since + after * SECOND
+            self.in_a_row += 1
+        self.state, self.since, self.limited_until, self.policy = "OPEN", t, None, policy
 
     def good_action(self, t: int) -> None:
         """Enough of them after the event that began a trial end it."""
-        if self.state == "HALF_OPEN" and self.policy is not None and t > self.since:
+        trial = self.state == "HALF_OPEN" and self.limited_until is None
+        if trial and self.policy is not None and t > self.since:
             self.passed += 1
             if self.passed >= self.policy.recover.trial.passes:
-                self.state = "CLOSED"
+                slow, self.since = self.policy.recover.slow, t
+                if slow is None:
+                    self.state = "CLOSED"
+                else:
+                    self.limited_until = t + slow.lasts * SECOND
 
 
 class Latched:
@@ -67,6 +92,8 @@ class Latched:
         if life.is_due(t):
             life.state, life.since, life.passed = "HALF_OPEN", t, 0
             self.reference.forgive(event.workflow, t - 1)
+        if life.limited_until is not None and t >= life.limited_until:
+            life.state, life.since, life.limited_until = "CLOSED", t, None
         if life.state == "OPEN":
             if good and watched:
                 life.blocked.add(event)
@@ -78,9 +105,10 @@ class Latched:
         life.detections += len(edges)
         tripping = [edge for edge in edges if edge["mode"] == "enforce"]
         if tripping:
-            life.state, life.since = "OPEN", t
+            policy = self.reference.policy_of(event)
+            assert policy is not None
+            life.trip(t, policy)
             self.reference.rest(event.workflow)
-            life.policy = self.reference.policy_of(event)
             life.trips.append((tripping[0]["ts"], tripping[0]["rule"]))
         elif good and fate in ("counted", "unwatched"):
             life.good_action(t)

@@ -26,7 +26,13 @@ RULES: list[dict[str, Any]] = [
     {"name": "errors", "rate": "error", "over": "5m", "above": "40%", "min": 5},
     {"name": "again", "rate": "duplicate", "over": "10m", "at_least": 3, "same": ["target"]},
 ]
-RECOVER = {"after": "2m", "trial": {"permits": 4, "pass": 4}, "then": "closed"}
+RECOVER = {
+    "after": "2m",
+    "after_max": "5m",
+    "trial": {"permits": 4, "pass": 4},
+    "slow": {"permits": 8, "for": "1m"},
+    "then": "closed",
+}
 
 
 def uninterrupted(book: PolicyBook, topic: str, partition: int, records: Sequence[Any]) -> Written:

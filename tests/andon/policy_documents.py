@@ -113,6 +113,16 @@ LIMITS = (
 )
 
 
+SLOWS = st.fixed_dictionaries(
+    {"permits": st.integers(1, 100), "for": DURATIONS}, optional={"every": DURATIONS}
+)
+RECOVERIES = st.one_of(
+    st.just({"after": "manual"}),
+    DURATIONS.map(lambda after: {"after": after}),
+    DURATIONS.map(lambda after: {"after": after, "after_max": "3650d"}),
+)
+
+
 @st.composite
 def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
     """A valid policy."""
@@ -123,8 +133,11 @@ def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
         "mode": st.sampled_from(["enforce", "shadow", "off"]),
         "limits": st.lists(LIMITS, max_size=2),
         "scope": st.fixed_dictionaries({}, optional={"actions": GLOBS, "targets": GLOBS}),
-        "recover": st.fixed_dictionaries(
-            {"after": st.just("manual") | DURATIONS}, optional={"trial": st.just(trial)}
+        "recover": RECOVERIES.flatmap(
+            lambda recover: st.fixed_dictionaries(
+                {name: st.just(value) for name, value in recover.items()},
+                optional={"trial": st.just(trial), "slow": SLOWS},
+            )
         ),
         "alert": st.fixed_dictionaries(
             {"severity": st.sampled_from(["critical", "error", "warning", "info"])},

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from andon.breaker import State
+from andon.breaker import Cause, State
 from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Heartbeat, Position, Reason
 from tests.andon.documents import NAMES, OBJECTS, TEXT, TIMES
 
@@ -38,6 +38,10 @@ COMMAND: dict[str, Any] = {
     "signature": "v1,c2lnbmVk",
     "previous": "CLOSED",
     "source": SOURCE,
+    "cause": "detection",
+    "permits_every_s": 60,
+    "trips": 2,
+    "limited_until": "2026-01-31T08:30:00.000Z",
 }
 ACK: dict[str, Any] = {
     "workflow": "refunds",
@@ -128,6 +132,10 @@ def commands() -> st.SearchStrategy[Command]:
         signature=_maybe(TEXT),
         previous=_maybe(STATES),
         source=_maybe(POSITIONS),
+        cause=_maybe(st.sampled_from(Cause)),
+        permits_every_s=_maybe(st.integers(1, 86_400)),
+        trips=_maybe(COUNTS),
+        limited_until=_maybe(TIMES),
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -281,6 +282,30 @@ def test_recovery_is_manual_unless_a_wait_is_given() -> None:
     assert Recover.model_validate({"after": "manual"}).after is None
     assert Recover.model_validate({"after": "15m"}).after == 900
     assert '"after":"manual"' in Recover().model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("recover", "fix"),
+    [
+        ({"after_max": "1h"}, "write `after: 15m`, or remove this"),
+        ({"after": "manual", "after_max": "1h"}, "write `after: 15m`, or remove this"),
+        ({"after": "2h", "after_max": "1h"}, "cannot be shorter than `after`"),
+        ({"slow": {"permits": 5}}, "slow.for"),
+        ({"slow": {"permits": 0, "for": "1m"}}, "slow.permits"),
+        ({"slow": {"permits": 5, "for": "1m", "rate": 2}}, "slow.rate"),
+    ],
+)
+def test_a_recovery_that_cannot_be_is_refused(recover: dict[str, Any], fix: str) -> None:
+    with pytest.raises(ValidationError, match=fix):
+        Recover.model_validate(recover)
+
+
+def test_a_limited_rate_is_written_as_it_is_read() -> None:
+    recover = {"after": "15m", "after_max": "150m", "slow": {"permits": 30, "for": "10m"}}
+    read = Recover.model_validate(recover)
+    assert read.slow is not None
+    assert str(read.slow) == "limited to 30 in 1m, for 10m"
+    assert json.loads(read.model_dump_json(exclude_defaults=True)) == recover
 
 
 def test_match_needs_all_three() -> None:

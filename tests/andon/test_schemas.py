@@ -145,6 +145,7 @@ ONLY_THE_MODEL = re.compile(
     "a share is at most 1|matches none of|nobody could pass|two (rules|policies) are named"
     "|must be at most 3650d|evidence needs a bound|must be a factor above 1"
     "|no rule of this policy counts|is what the others are converted to|must be a rate of at most"
+    "|cannot be shorter than `after`"
 )
 OTHER_VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [

@@ -82,6 +82,19 @@ def conversions(draw: st.DrawFn, own: list[dict[str, Any]]) -> dict[str, Any]:
     return {"convert": {"to": to, "rates": rates}}
 
 
+TRIAL = {"permits": 2, "pass": 2}
+SLOW = {"permits": 5, "for": "60s"}
+RECOVER = st.sampled_from(
+    [
+        {"after": "manual"},
+        {"after": "60s"},
+        {"after": "60s", "trial": TRIAL, "slow": SLOW},
+        {"after": "30s", "after_max": "70s", "trial": TRIAL},
+        {"after": "30s", "after_max": "5m", "trial": {"permits": 1, "pass": 1}, "slow": SLOW},
+    ]
+)
+
+
 @st.composite
 def books(draw: st.DrawFn) -> PolicyBook:
     narrow = [{"capability": "send"}, {"workflow": "refunds"}, {"automation": ["agent-2", "desk"]}]
@@ -94,7 +107,7 @@ def books(draw: st.DrawFn) -> PolicyBook:
                 "name": f"policy-{place}",
                 "match": match,
                 "mode": draw(st.sampled_from([*["enforce"] * 6, "shadow", "off"])),
-                "recover": {"after": draw(st.sampled_from(["manual", "60s"]))},
+                "recover": draw(RECOVER),
                 "rules": [rule | {"name": f"rule-{n}"} for n, rule in enumerate(own)],
                 **draw(conversions(own)),
             }

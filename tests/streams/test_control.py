@@ -81,6 +81,7 @@ def test_a_person_pauses_a_workflow_that_nobody_ever_paused(broker: str, unique:
             reason=Reason(text="bad prompt"),
             issued_at=command.issued_at,
             issued_by="user:ana",
+            cause=Cause.TRIP,
         )
         (written,) = await read(broker, COMMANDS, refunds)
         assert Command.model_validate_json(written) == command

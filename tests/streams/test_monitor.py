@@ -138,7 +138,10 @@ def test_actions_that_a_reset_allowed_count_for_its_trial(broker: str, unique: U
             await control.reset(broker, workflow, "it is fine", "ana")
             bench.log += [now_line(f"good {n}", workflow, 1 + n, value=1) for n in range(4)]
             await life.read(6)  # nobody had told it to look for commands meanwhile
-            assert life.state(workflow) == (State.CLOSED, 3)
+            assert life.state(workflow) == (State.HALF_OPEN, 3)  # at a limited rate
+            bench.log.append(now_line("later", workflow, 100, value=1))
+            await life.read(7)
+            assert life.state(workflow) == (State.CLOSED, 4)
 
     asyncio.run(run())
     assert [a.kind for _, a in once(bench.written, AUDIT)[workflow]].count("leak") == 0

@@ -18,7 +18,7 @@ from detectors.line import Line
 from detectors.plan import compile_book
 from streams import control
 from streams import monitor as monitor_module
-from streams.seat import records_of
+from streams.seat import BY_TIME, records_of
 from tests.eventlog import book
 from tests.streams.lives import Bench, Life, now_line
 from tests.wild import MODELS, RECOVER, RULES, Written, a_wild_log, effects_written, once
@@ -55,10 +55,10 @@ def judged_in_turn(life: Life, books: list[tuple[int, PolicyBook]]) -> Written:
         line = Line(compile_book(policies))
         for offset in range(start):
             caused = commands.get(offset, [])
-            for command in [one for one in caused if one.state is State.HALF_OPEN]:
+            for command in [one for one in caused if one.cause in BY_TIME]:
                 line.obey(command)
             line.replay(records_of(life.batch(records), offset, offset + 1))
-            for command in [one for one in caused if one.state is not State.HALF_OPEN]:
+            for command in [one for one in caused if one.cause not in BY_TIME]:
                 line.obey(command)
         effects = line.take(records_of(life.batch(records), start, end)).effects
         for command in effects.commands:
