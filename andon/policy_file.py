@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from andon import yaml_lines
 from andon.errors import PolicyError
 from andon.extends import expand, preset
+from andon.own_names import told_apart
 from andon.policy import (
     PRESETS,
     Alerting,
@@ -23,6 +25,14 @@ from andon.policy import (
 )
 from andon.second_look import mended
 
+
+def _prepared(document: dict[str, Any]) -> yaml_lines.Expanded:
+    """Every `extends` carried out, and every name that stands twice told apart."""
+    document, misuses = expand(document)
+    document, twice = told_apart(document)
+    return document, [*misuses, *twice]
+
+
 _FORMAT = yaml_lines.Format(
     PolicyError,
     yaml_lines.field_names(
@@ -31,7 +41,7 @@ _FORMAT = yaml_lines.Format(
     )
     | {"extends", "without"},
     "`version: 1` and `policies:`",
-    expand,
+    _prepared,
     mended,
 )
 

@@ -44,6 +44,8 @@ def mended(
     for at, fields in rules.items():
         items = _holder(document, at)
         items[at[-1]] = _reduced(items[at[-1]], fields)
+        # Whether a rule needs it cannot be told any more.
+        _holder(document, at[:_PART]).pop("convert", None)
     return document
 
 

@@ -33,6 +33,7 @@ NEED_AN_EXTRA = (
     "andon.cli",
     "andon.extends",
     "andon.guard.exporter",
+    "andon.own_names",
     "andon.policy_file",
     "andon.policy_review",
     "andon.policy_text",

@@ -185,6 +185,21 @@ def test_a_wrong_field_does_not_hide_others(fields: str, named: str) -> None:
     assert sorted(told) == sorted(named.split())
 
 
+def test_two_of_a_name_are_told_once_where_the_second_stands() -> None:
+    text = rule("rate: value, over: 1h, above: 5, currency: USD")
+    text += "      - {name: r, rate: error, over: 1h, above: 5%}\n"
+    text += "    convert: {to: USD, rates: {EUR: 1.1}}\n"
+    ((line, field, told),) = problems(text)
+    assert (line, field) == (6, "policies[0].rules[1].name")
+    assert told == "'r' is the name of another one above; give each its own name"
+
+
+def test_a_wrong_rule_does_not_make_a_conversion_look_idle() -> None:
+    text = rule("rate: valeu, over: 1h, above: 5, currency: USD")
+    told = problems(f"{text}    convert: {{to: USD, rates: {{EUR: 1.1}}}}\n")
+    assert [field for _, field, _ in told] == ["policies[0].rules[0].rate"]
+
+
 def test_mistakes_in_one_policy_do_not_hide_those_in_another() -> None:
     text = """\
 version: 1
@@ -205,7 +220,9 @@ policies:
         (5, "policies[0].mode"),
         (6, "policies[0].recover.trial.permits"),
         (8, "policies[0].rules[0].currency"),
+        (9, "policies[0].rules[1].name"),
         (10, "policies[0].rules[2]"),
+        (11, "policies[1].name"),
         (11, "policies[1].limits[0].colour"),
         (11, "policies[1].scope"),
         (11, "policies[1].limits[0].currency"),
