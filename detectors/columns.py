@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from andon.commands import Position
 from andon.errors import EventError
-from detectors.wire import Events, WireEvent
+from detectors.wire import Events
 
 
 class Records(NamedTuple):
@@ -69,8 +69,3 @@ class Columns(NamedTuple):
             partition=self.records.partition,
             offset=offsets[int(self.record[index])],
         )
-
-
-def group_values(event: WireEvent, fields: Sequence[str]) -> dict[str, Any]:
-    """The values that make a group, as people read them."""
-    return {field: getattr(event, field) for field in fields}

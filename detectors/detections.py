@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from andon.alert_text import finding
 from andon.commands import EVIDENCE_MAX, Reason, Usual
 from andon.policy import Policy, Rule
-from detectors.columns import Columns, group_values
+from detectors.columns import Columns
 from detectors.found import Edge
 from detectors.plan import Compiled
-from detectors.state import NONE
 from detectors.usual import told
 
 
@@ -74,17 +73,17 @@ class Detection(NamedTuple):
 
 
 def detection_of(
-    compiled: Compiled, edge: Edge, columns: Columns, event_ids: Sequence[str]
+    compiled: Compiled,
+    edge: Edge,
+    columns: Columns,
+    group: dict[str, Any] | None,
+    event_ids: Sequence[str],
 ) -> Detection:
     """A rising edge with everything that people ask about it."""
     event, rule = columns.events[edge.event], compiled.rules[edge.rule]
     policy = int(columns.policy[edge.event])
-    column = int(compiled.plan.rules[edge.rule]["group"])
     ts_us = int(columns.batch["time"][edge.event])
     currency = columns.currencies[edge.currency]
-    group = None
-    if column != NONE:
-        group = group_values(event, compiled.policies[policy].groups[column])
     return Detection(
         at=edge.event,
         ts_us=ts_us,

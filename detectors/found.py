@@ -22,6 +22,7 @@ FOUND = np.dtype(
         ("samples", np.int64),  # so many weeks or days
         ("money", np.float64),
         ("ids", np.int64),
+        ("group", np.uint64),  # the key of the slot
         ("currency", np.uint16),
     ],
     align=True,
@@ -40,6 +41,16 @@ READING = np.dtype(
 )
 """What a rule measured at an event that it counts."""
 
+MADE = np.dtype(
+    [
+        ("group", np.uint64),  # the key of its slot
+        ("event", np.int64),  # index in the batch
+        ("rule", np.int64),  # index in the plan
+    ],
+    align=True,
+)
+"""A group of a rule in which later events, of other groups, may tell of it."""
+
 
 class Edge(NamedTuple):
     """A rule crossed its bound at an event, and had not at the one that it counted before."""
@@ -54,24 +65,27 @@ class Edge(NamedTuple):
     keys: list[int]  # of the evidence, as the windows store them
     money: float  # in units of the currency
     currency: int
+    group: int  # the key of its slot
 
 
 class Found(NamedTuple):
-    """Where the compiled loop writes; `used` says how many edges, and how many readings."""
+    """Where the compiled loop writes; `used` says how many edges, readings and groups made."""
 
     used: NDArray[np.int64]
     edges: NDArray[np.void]
     keys: NDArray[np.uint64]
     readings: NDArray[np.void]  # as many as edges, or none where nobody reads them
+    made: NDArray[np.void]  # as many as edges
 
 
 def nothing_found(room: int, evidence_max: int, *, read_out: bool) -> Found:
-    """Room for so many edges, and for as many readings where they are wanted."""
+    """Room for so many edges and groups, and for as many readings where they are wanted."""
     return Found(
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
         np.zeros(room, FOUND),
         np.zeros((room, evidence_max), np.uint64),
         np.zeros(room if read_out else 0, READING),
+        np.zeros(room, MADE),
     )
 
 
@@ -90,6 +104,7 @@ def edges_of(found: Found) -> list[Edge]:
             keys=[int(key) for key in keys[: edge["ids"]]],
             money=float(edge["money"]) / MICRO,
             currency=int(edge["currency"]),
+            group=int(edge["group"]),
         )
         for edge, keys in zip(found.edges[:used], found.keys[:used], strict=True)
     ]

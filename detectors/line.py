@@ -19,6 +19,7 @@ from detectors.detections import detection_of
 from detectors.effects import COARSE, Effects, detected, noted
 from detectors.forgetting import BOUNDS, Bounds
 from detectors.found import READING, Edge
+from detectors.group_names import GroupNames
 from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.standings import Standings
@@ -59,6 +60,7 @@ class Line:
         self.standings = Standings(compiled.book)
         self.decoder = Decoder(compiled, self.windows)
         self.recent = Recent()
+        self.group_names = GroupNames(compiled)
         self.compiled = compiled
         self.bounds = bounds
         self._paused = paused
@@ -83,6 +85,7 @@ class Line:
         fates = np.zeros(len(columns.events), np.int8)
         span = range(len(columns.events))
         self.windows.take(columns.batch, columns.groups, fates, span)
+        self.group_names.learn(self.windows, columns)
         self.windows.coarsened()
         self.standings.pass_by(columns, fates, span, None)
 
@@ -130,6 +133,7 @@ class Line:
         end, edges = self.windows.take(
             columns.batch, columns.groups, fates, range(start, due), stop=True
         )
+        self.group_names.learn(self.windows, columns)
         before = range(start, end - bool(edges))  # the detections are those of the last event
         self.standings.pass_by(columns, fates, before, effects)
         if edges:
@@ -145,7 +149,8 @@ class Line:
         if self.standings.of(columns.events[edge.event].workflow).state is State.DISABLED:
             return
         event_ids = self.recent.find(edge.keys, upto=edge.event + 1)
-        detection = detection_of(self.compiled, edge, columns, event_ids)
+        group = self.group_names.of(edge, columns)
+        detection = detection_of(self.compiled, edge, columns, group, event_ids)
         effects.detections.append(detection)
         generation = self.standings.of(detection.workflow).generation
         effects.audits.append(detected(detection, columns, generation))

@@ -40,6 +40,7 @@ def snapshot_of(line: Line) -> Snapshot:
             "standings": line.standings.dump(),
             "currencies": line.decoder.currencies,
             "recent": [event_ids, events],
+            "groups": line.group_names.dump(),
         }
     )
     return Snapshot({**state._asdict(), "recent": keys}, text)
@@ -58,5 +59,6 @@ def line_of(compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS) -> 
     line.windows.load(State(**arrays), names["windows"])
     line.standings.load(names["standings"])
     line.decoder.know_currencies(names["currencies"])
+    line.group_names.load(names["groups"])
     line.recent = Recent.of(snapshot.arrays["recent"].view(np.uint64), *names["recent"])
     return line

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors import usual
 from detectors.forgetting import BOUNDS, Bounds, sweep
-from detectors.found import READING, Edge, edges_of, nothing_found
+from detectors.found import MADE, READING, Edge, edges_of, nothing_found
 from detectors.kernel import hashing, loop, reversals
 from detectors.kernel.groups import newest_rates
 from detectors.kernel.usual import learn_afresh
@@ -74,6 +74,7 @@ class Windows:
         room = max(8192 if read_out else 256, int(policies["rules"].max()))
         self._found = nothing_found(room, loop.EVIDENCE_MAX, read_out=read_out)
         self._readings: list[NDArray[np.void]] = []
+        self._made: list[NDArray[np.void]] = []
 
     def stream(self, workflow: str, policy: int) -> int:
         """The number of a workflow's stream under a policy; NONE where the policy has no rules."""
@@ -141,6 +142,8 @@ class Windows:
             edges += edges_of(self._found)
             if self._found.readings.size:
                 self._readings.append(self._found.readings[: self._found.used[1]].copy())
+            if self._found.used[2]:
+                self._made.append(self._found.made[: self._found.used[2]].copy())
         return start, edges
 
     def coarsened(self) -> bool:
@@ -152,6 +155,11 @@ class Windows:
         """READINGs since they were last asked for, in order; none unless `read_out`."""
         taken, self._readings = self._readings, []
         return np.concatenate(taken) if taken else np.zeros(0, READING)
+
+    def made(self) -> NDArray[np.void]:
+        """MADE since they were last asked for, in order."""
+        taken, self._made = self._made, []
+        return np.concatenate(taken) if taken else np.zeros(0, MADE)
 
     def forgive(self, workflow: str, until_us: int) -> None:
         """Let only later events of the workflow count: a person has let it run again."""
@@ -227,6 +235,12 @@ class Windows:
     def groups_held(self) -> int:
         """How many groups of rules with `per` or `same` are held now."""
         return int(self.state.counters[GROUPS])
+
+    def groups(self) -> set[int]:
+        """The keys of the slots of the groups that are held now."""
+        slots = self.state.slots[: int(self.state.counters[SLOTS])]
+        held = slots[(slots["owner"] != NONE) & (slots["rule"] != NONE)]
+        return set(held["key"].tolist())
 
     @property
     def histories_held(self) -> int:

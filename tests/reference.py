@@ -183,7 +183,7 @@ def evaluate(track: Track, rule: Rule, event: Event) -> Iterator[dict[str, Any]]
             "policy": track.policy.name,
             "rule": rule.name,
             "rate": str(rule.rate),
-            "group": {name: getattr(event, name) for name in group_fields(rule)} or None,
+            "group": dict(zip(group_fields(rule), group, strict=True)) or None,
             "observed": told.observed,
             "bound": bound,
             "events": told.events,

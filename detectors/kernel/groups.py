@@ -39,7 +39,7 @@ def group_slot(plan, state, stream, rule, group_hash):
 
 
 @compiled
-def hold_groups(plan, state, stream, row, groups, i):
+def hold_groups(plan, state, stream, row, groups, i, found):
     """Point the row at its group in every grouped rule that may count or measure it."""
     policy = state.streams[stream].policy
     flags = state.rows[row].flags
@@ -54,10 +54,21 @@ def hold_groups(plan, state, stream, row, groups, i):
             or (plan.rules[rule].reversed_late and flags & REVERSES)
         ):
             slot = group_slot(plan, state, stream, rule, groups[column, i])
-            if state.slots[slot].holders == 0 and state.slots[slot].crossed:
-                state.counters[SILENT_GROUPS] -= 1
+            if state.slots[slot].holders == 0:
+                if state.slots[slot].crossed:
+                    state.counters[SILENT_GROUPS] -= 1
+                elif plan.rules[rule].reversed_late:
+                    note_group(found, state.slots[slot].key, rule, i)
             state.slots[slot].holders += 1
         state.slot_of[column, row] = slot
+
+
+@compiled
+def note_group(found, key, rule, i):
+    """Tell of a new group whose edges another group's events may bring about."""
+    n = found.used[2]
+    found.used[2] += 1
+    found.made[n].group, found.made[n].rule, found.made[n].event = key, rule, i
 
 
 @compiled

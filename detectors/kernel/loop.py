@@ -89,6 +89,7 @@ def judge(plan, state, stream, rule, slot, row, i, found):
         found.edges[n].event, found.edges[n].rule, found.edges[n].events = i, rule, events
         found.edges[n].rate, found.edges[n].currency = rate, 0
         found.edges[n].width_us, found.edges[n].bound = width_us, bound
+        found.edges[n].group = state.slots[slot].key
         if plan.rules[rule].usual != NONE:
             tell_usual(plan, state, stream, rule, state.rows[row].time, found.edges[n])
         evidence(plan, state, stream, rule, slot, at, found, n)
@@ -142,7 +143,8 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         if stream == NONE:
             continue
         policy = state.streams[stream].policy
-        if max(found.used[0], found.used[1]) + plan.policies[policy].rules > found.edges.size:
+        used = max(found.used[0], found.used[1], found.used[2])
+        if used + plan.policies[policy].rules > found.edges.size:
             return i
         homeless = plan.policies[policy].usuals and state.streams[stream].history == NONE
         if homeless and not find_history(state, stream):
@@ -172,7 +174,7 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
         settle(plan, state, stream)
         expire(plan, state, stream)
         free_old_rows(plan, state, stream)
-        row = store(plan, state, stream, batch, groups, i)
+        row = store(plan, state, stream, batch, groups, i, found)
         join(plan, state, stream, row)
         undone = NONE
         if batch[i].flags & REVERSES and plan.policies[policy].cohorts:

@@ -14,7 +14,7 @@ from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, WAITING
 
 
 @compiled
-def store(plan, state, stream, batch, groups, i):
+def store(plan, state, stream, batch, groups, i, found):
     """Make the row of an event, in its place in time."""
     row, ident = new_row(state), batch[i].key
     state.rows[row].time, state.rows[row].key = batch[i].time, ident
@@ -32,7 +32,7 @@ def store(plan, state, stream, batch, groups, i):
         state.rows[row].flags |= np.uint32(TWIN)
     state.row_table[place] = row
     link(state, stream, row)
-    hold_groups(plan, state, stream, row, groups, i)
+    hold_groups(plan, state, stream, row, groups, i, found)
     return row
 
 

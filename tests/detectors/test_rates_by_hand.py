@@ -140,9 +140,9 @@ def test_a_reversal_outside_where_counts_for_an_action_inside() -> None:
 def test_a_reversal_moves_the_group_of_its_action() -> None:
     rule = {"rate": "reversal", "over": "60s", "at_least": "50%", "per": "target"}
     log = [line("a", 0, target="ch_1"), line("undo", 1, reverses="a", target="desk")]
-    # Not a group of its own: `desk` has done nothing. The group told is the event's.
+    # Not a group of its own: `desk` has done nothing.
     [edge] = agreed_edges(book(rule), log)
-    assert (edge["event_id"], edge["observed"], edge["group"]) == ("undo", 1.0, {"target": "desk"})
+    assert (edge["event_id"], edge["observed"], edge["group"]) == ("undo", 1.0, {"target": "ch_1"})
 
 
 def test_weighed_by_value_in_one_currency() -> None:
