@@ -223,8 +223,10 @@ def _behind(
     try:
         model.model_validate(format_.mend(draft.data, wrong, unknown))
     except ValidationError as behind:
-        known = [entry for entry in behind.errors(include_url=False) if entry["type"] != _UNKNOWN]
-        yield from _mistakes(draft, known, format_)
+        told = set(wrong)  # and taken out, so that some of them are missing now
+        entries = behind.errors(include_url=False)
+        news = [entry for entry in entries if tuple(entry["loc"]) not in told]
+        yield from _mistakes(draft, [e for e in news if e["type"] != _UNKNOWN], format_)
 
 
 def _across(entry: Any) -> list[str]:

@@ -194,6 +194,12 @@ def test_two_of_a_name_are_told_once_where_the_second_stands() -> None:
     assert told == "'r' is the name of another one above; give each its own name"
 
 
+def test_a_wrong_name_is_not_said_to_be_missing() -> None:
+    ((line, field, told),) = problems("version: 1\npolicies: [{name: off, mode: shadow}]")
+    assert (line, field) == (2, "policies[0].name")
+    assert told == "input should be a valid string, got False"
+
+
 def test_a_wrong_rule_does_not_make_a_conversion_look_idle() -> None:
     text = rule("rate: valeu, over: 1h, above: 5, currency: USD")
     told = problems(f"{text}    convert: {{to: USD, rates: {{EUR: 1.1}}}}\n")
