@@ -75,6 +75,8 @@ _RFC3339 = (
 def parse_ts(text: object) -> datetime:
     """RFC 3339 with an offset, to UTC; digits past the microsecond are dropped.
 
+    A leap second, 23:59:60 UTC, is read as the second after it, as Unix time has it.
+
     Raises:
         ValueError: the text is no such time.
     """
@@ -84,8 +86,12 @@ def parse_ts(text: object) -> datetime:
         return text.astimezone(UTC)
     if not isinstance(text, str) or not re.fullmatch(_RFC3339, text):
         raise ValueError("must be RFC 3339 with an offset, as in 2026-01-31T08:00:00Z")
+    text, leap = text.upper(), text[17:19] == "60"
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        ts = datetime.fromisoformat(f"{text[:17]}59{text[19:]}" if leap else text).astimezone(UTC)
+        if leap and (ts.hour, ts.minute) != (23, 59):
+            raise ValueError("may have a second 60 at 23:59 UTC only")
+        return ts + timedelta(seconds=1) if leap else ts
     except OverflowError as error:
         raise ValueError(f"is out of range: {error}") from None
 

@@ -243,6 +243,11 @@ def test_a_time_survives_its_text(ts: datetime) -> None:
     assert parse_ts(ts) == ts
 
 
+@pytest.mark.parametrize("text", ["1990-12-31T23:59:60Z", "1990-12-31T15:59:60.000-08:00"])
+def test_a_leap_second_is_read(text: str) -> None:
+    assert parse_ts(text) == datetime(1991, 1, 1, tzinfo=UTC)
+
+
 def test_a_time_is_written_in_milliseconds_where_that_is_exact() -> None:
     ts = datetime(2026, 1, 31, 8, tzinfo=UTC)
     assert format_ts(ts) == "2026-01-31T08:00:00.000Z"
