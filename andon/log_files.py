@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
@@ -35,6 +36,8 @@ def read_blocks(path: str, told: Callable[[int], None] = lambda _: None) -> Iter
             source = gzip.GzipFile(fileobj=file) if zipped else file
             begun, place = [b""], 0
             while chunk := source.read1(_CHUNK):
+                if not place:
+                    chunk = chunk.removeprefix(BOM_UTF8)  # Windows likes to write one
                 first, *more = chunk.split(b"\n")
                 begun.append(first)
                 if more:

@@ -37,6 +37,12 @@ def test_lines_are_the_same_wherever_a_read_ends(
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_is_no_part_of_a_record(pack: Any, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(pack(b"\xef\xbb\xbf" + TEXT))
+    assert list(read_lines(str(tmp_path / "log"))) == LINES
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_a_reader_hears_of_every_byte_on_disk(pack: Any, tmp_path: Path) -> None:
     path = str(tmp_path / "log")
     Path(path).write_bytes(pack(b"".join(b"%d\n" % n for n in range(500_000))))
