@@ -15,6 +15,7 @@ from typing import Any
 from andon.errors import Problem
 from andon.globs import matches
 from andon.quantities import USUAL_PATTERN, format_duration, parse_duration
+from andon.rule import SHARES, Rate
 from andon.yaml_lines import Draft, Path_, shown
 
 DAY_S = 86_400
@@ -26,6 +27,7 @@ NAMED = ("workflow", "automation", "capability", "action", "target")
 Known = Mapping[str, Collection[str]]
 """The names that events bore, by field; of a field that is missing they are not known."""
 
+_COUNTS = [rate.value for rate in Rate if rate not in SHARES]
 _SCOPE = {"actions": "action", "targets": "target"}
 
 
@@ -40,6 +42,7 @@ def review(draft: Draft, kept_s: int | None = None, known: Known | None = None) 
     found = [
         *_too_long(draft, kept_s),
         *_soon_forgotten(draft, kept_s),
+        *_shares_of_nothing(draft),
         *_match_nothing(draft, known or {}),
         *_unreached(draft),
     ]
@@ -77,6 +80,17 @@ def _soon_forgotten(draft: Draft, kept_s: int | None) -> Iterator[Problem]:
                     f"days of log, and execute.events is kept for {format_duration(kept_s)}"
                 )
                 yield draft.problem((*at, field), f"{text}; {_keep(HISTORY_DAYS)}", warning=True)
+
+
+def _shares_of_nothing(draft: Draft) -> Iterator[Problem]:
+    """Bounds such as `5%` of a rate without a denominator: the first event is beyond 0.05."""
+    for at, rule in _parts(draft, "rules"):
+        rate = rule.get("rate")
+        for field in ("above", "at_least"):
+            bound = rule.get(field)
+            if rate in _COUNTS and isinstance(bound, str) and bound.endswith("%"):
+                text = f"rate {rate} is no share, and {bound} of nothing is little; write a number"
+                yield draft.problem((*at, field), text, warning=True)
 
 
 def _keep(days: int) -> str:

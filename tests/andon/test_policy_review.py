@@ -83,6 +83,15 @@ def test_a_log_too_short_for_the_hours_of_the_week_is_told(days: int | None, tol
     assert all(problem.warning and "is kept for 41d" in problem.message for problem in found)
 
 
+def test_a_share_where_there_is_none_is_told() -> None:
+    policy = {"name": "p", "rules": [RULE | {"at_least": "5%"}]}
+    ((field, told),) = warned(policy)
+    assert field == "policies[0].rules[0].at_least"
+    assert "rate volume is no share" in told
+    shares = {"name": "r", "rate": "error", "over": "1h", "above": "5%"}
+    assert warned({"name": "p", "rules": [shares, RULE, {"rate": ["volume"], "above": "5%"}]}) == []
+
+
 def test_what_is_no_policy_at_all_is_left_to_the_model() -> None:
     assert warned(3, {"match": 4, "rules": 5, "limits": [6], "scope": [7]}, known={}) == []
     assert warned({"match": {"workflow": 1}, "rules": [{"over": 2, "where": 3}]}) == []
