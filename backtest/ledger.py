@@ -22,6 +22,7 @@ from detectors.times import moment
 
 _DONE = SUCCESS | AUTOMATION
 _FATES = {COUNTED: "counted", LATE: "late", DUPLICATE: "duplicate", BLOCKED: "blocked"}
+_ENDS = ("rejected", "unwatched", "not_live", *_FATES.values())
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class Ledger:
     def __init__(self) -> None:
         self._accounts = Accounts()
         self.pages = _Pages(self._accounts)
-        self.fates: Counter[str] = Counter()
+        self.fates = Counter(dict.fromkeys(_ENDS, 0))
         self.rules: Counter[str] = Counter()
         self.unconverted: Counter[str] = Counter()
         self.first: datetime | None = None  # event, by its own time

@@ -129,6 +129,15 @@ def test_json_is_one_object_of_the_whole_log(policy: Path, log: Path, tmp_path: 
     assert objects(out.read_bytes()) == expected
 
 
+def test_an_empty_log_is_summed_up_in_the_same_words(
+    policy: Path, log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    [full] = objects(backtest("--policy", policy, log, "--json").stdout)
+    [empty] = objects(backtest("--policy", policy, tmp_path / "empty", "--json").stdout)
+    assert empty["events"] == dict.fromkeys(full["events"], 0)
+
+
 def test_latch_adds_a_line_a_workflow(policy: Path, log: Path) -> None:
     done = backtest("--policy", policy, log, "--latch")
     edges = [one for one in objects(done.stdout) if "summary" not in one]
