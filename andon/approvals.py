@@ -6,12 +6,16 @@ broker's own clock, decide: `andon.approvals_log` reads what follows from them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from andon.commands import Record
+from andon.errors import SignatureError
 from andon.events import Capability, Currency, Event, Name, Timestamp
+
+if TYPE_CHECKING:
+    from andon.signing import Verifier
 
 ARGUMENTS_MAX = 10_000
 """How many characters of the arguments people are shown."""
@@ -61,6 +65,7 @@ class Answer(Record):
     verdict: Literal["approve", "deny"]
     digest: Digest = Field(description="that of the request: what this person has seen")
     reason: str
+    signature: str | None = None
 
 
 class Undo(Record):
@@ -76,6 +81,7 @@ class Undo(Record):
     expires_s: Annotated[int, Field(gt=0)] = Field(
         description="how long after the broker took this record a guard may still begin"
     )
+    signature: str | None = None
 
 
 class Claim(Record):
@@ -106,6 +112,14 @@ _ANY: TypeAdapter[ApprovalRecord] = TypeAdapter(
 )
 
 
-def parse_approval(raw: bytes) -> ApprovalRecord:
-    """Read one record. Raises pydantic's ValidationError."""
-    return _ANY.validate_json(raw)
+def parse_approval(raw: bytes, verifier: Verifier | None = None) -> ApprovalRecord:
+    """Read one record; what people say has to be signed where there is a verifier.
+
+    Raises:
+        ValidationError: of pydantic, it is no such record.
+        SignatureError: no trusted key has signed it.
+    """
+    record = _ANY.validate_json(raw)
+    if verifier and isinstance(record, Answer | Undo) and (problem := verifier.problem(raw)):
+        raise SignatureError(f"{record.kind} of {record.issued_by}: {problem}")
+    return record

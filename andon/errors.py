@@ -67,6 +67,10 @@ class SigningKeyError(AndonError):
     """A key that cannot be used; says which, and what would be one."""
 
 
+class SignatureError(AndonError):
+    """A record that has to be signed, and that no trusted key has signed."""
+
+
 class TransitionError(AndonError):
     """A breaker was asked for a transition that its table does not have."""
 

@@ -1,4 +1,4 @@
-"""Signatures of commands: Ed25519 (RFC 8032) over what a command says.
+"""Signatures of commands, approvals and orders to undo: Ed25519 (RFC 8032) over what they say.
 
 Signed is the record's JSON without `signature` and without nulls, keys in order and no blanks
 between, so that a reader of another version or in another language can make the same bytes. A
@@ -15,9 +15,9 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from andon.commands import Command
+from andon.commands import Record
 from andon.errors import SigningKeyError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 PREFIX = "ed25519:"
+R = TypeVar("R", bound=Record)
 
 
 class Signer:
@@ -53,21 +54,21 @@ class Signer:
             raise SigningKeyError(f"{path}: is no Ed25519 key; make one with `andon keys new`")
         return cls(key)
 
-    def sign(self, command: Command) -> Command:
-        """The command with its signature."""
-        signature = base64.b64encode(self._key.sign(_signed_bytes(command.to_json()))).decode()
-        return command.model_copy(update={"signature": f"{self._id}:{signature}"})
+    def sign(self, record: R) -> R:
+        """A record that has a `signature`, with it."""
+        signature = base64.b64encode(self._key.sign(_signed_bytes(record.to_json()))).decode()
+        return record.model_copy(update={"signature": f"{self._id}:{signature}"})
 
 
 class Verifier:
-    """Knows the public keys whose commands are obeyed."""
+    """Knows the public keys whose records are obeyed."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """Each key is `ed25519:<base64>`. Raises SigningKeyError where one is none."""
         self._keys = dict(map(_public_key, keys))
 
     def problem(self, value: bytes) -> str | None:
-        """What is wrong with a command's signature; None where it may be obeyed.
+        """What is wrong with a record's signature; None where it may be obeyed.
 
         `value` is the record as it was read; one that is no JSON object is left to its parser.
         """
@@ -108,6 +109,19 @@ class Keys(NamedTuple):
         trusted += [signer.public] if signer else []
         return cls(signer, Verifier(trusted) if trusted else None)
 
+    def sign(self, record: R) -> R:
+        """As `Signer.sign`; as it is, where there are no keys. Raises as `can_write` does."""
+        self.can_write()
+        return self.signer.sign(record) if self.signer else record
+
+    def can_write(self) -> None:
+        """Raises SigningKeyError where signatures are asked for and none can be made."""
+        if self.verifier and not self.signer:
+            raise SigningKeyError(
+                "ANDON_SIGNING_KEY: is required where ANDON_VERIFY_KEYS is set: "
+                "nobody would obey what is not signed"
+            )
+
 
 NO_KEYS = Keys()
 
@@ -136,7 +150,7 @@ def write_new_key(path: Path) -> Signer:
 
 def _signed_bytes(value: bytes) -> bytes:
     record = json.loads(value)
-    del record["signature"]
+    record.pop("signature", None)
     text = json.dumps(_without_nulls(record), sort_keys=True, separators=(",", ":"))
     return text.encode()
 

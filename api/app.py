@@ -42,6 +42,7 @@ def make_app(settings: ApiSettings, server: Settings) -> FastAPI:
         TokensError, PolicyError, SigningKeyError: a file cannot be read.
     """
     metrics, keys = Metrics(), server.keys
+    keys.can_write()
     limits = load_policies(settings.policy) if settings.policy else None
     ledger = str(server.data_dir / "ledger.sqlite3")
 

@@ -124,7 +124,7 @@ async def _answer(
 
     async def act() -> Request:
         servers = backend.bootstrap_servers
-        return await answer(servers, request_id, verdict, reason, caller.name)
+        return await answer(servers, request_id, verdict, reason, caller.name, backend.keys)
 
     order: Any = (verdict, request_id, reason)
     return Approval.of(await backend.once.run(caller, key, order, act))

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from andon.approvals import parse_approval
 from andon.approvals_log import ApprovalsLog, Request
 from andon.commands import Command
-from andon.errors import BrokerError, PolicyError
+from andon.errors import BrokerError, PolicyError, SignatureError
 from andon.guard.patterns.policies import NONE
 from andon.guard.transport import Message, Record
 from andon.policy import PolicyBook
@@ -176,9 +176,14 @@ class Link:
         """The next records of the approvals, once they are taken in."""
         read = []
         async for record in approvals.new_records():
-            read.append(Record(record.key, record.value, record.timestamp))
             with suppress(ValidationError):  # guards count what cannot be read
-                self._requests.take(parse_approval(record.value or b""), record.timestamp)
+                try:
+                    approval = parse_approval(record.value or b"", self._keys.verifier)
+                except SignatureError as error:
+                    log.warning("an answer does not count: %s", error)
+                    continue
+                self._requests.take(approval, record.timestamp)
+            read.append(Record(record.key, record.value, record.timestamp))
         return read
 
     def _absent(self) -> BrokerError:

@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from andon.approvals import Answer, ApprovalRecord, Ask, parse_approval
 from andon.approvals_log import ApprovalsLog, Request, Standing
 from andon.commands import Audit, Reason
-from andon.errors import AndonError, BrokerError
+from andon.errors import AndonError, BrokerError, SignatureError
 from andon.ids import derived_id
+from andon.signing import NO_KEYS, Keys, Verifier
 from andon.topics import APPROVALS, AUDIT
 from streams.topic_reader import TopicReader, open_topics
 
@@ -37,32 +38,42 @@ class Requests(NamedTuple):
     log: ApprovalsLog
     unreadable: list[str]
     reader: TopicReader
+    verifier: Verifier | None
 
     async def refresh(self) -> None:
         """Read on to the present end. Raises BrokerError."""
         async for record in self.reader.new_records():
             try:
-                self.log.take(parse_approval(record.value or b""), record.timestamp)
-            except ValidationError as error:
+                approval = parse_approval(record.value or b"", self.verifier)
+                self.log.take(approval, record.timestamp)
+            except (ValidationError, SignatureError) as error:
                 place = f"{record.topic} partition {record.partition} offset {record.offset}"
-                self.unreadable.append(f"{place}: {error.errors()[0]['msg']}")
+                text = error if isinstance(error, SignatureError) else error.errors()[0]["msg"]
+                self.unreadable.append(f"{place}: {text}")
 
 
 @asynccontextmanager
-async def open_requests(bootstrap_servers: str) -> AsyncIterator[Requests]:
+async def open_requests(
+    bootstrap_servers: str, verifier: Verifier | None = None
+) -> AsyncIterator[Requests]:
     """The requests, read to the present end.
 
     Raises:
         BrokerError: no broker within 5 s, or no topic.
     """
     async with open_topics(bootstrap_servers, APPROVALS) as reader:
-        requests = Requests(ApprovalsLog(), [], reader)
+        requests = Requests(ApprovalsLog(), [], reader, verifier)
         await requests.refresh()
         yield requests
 
 
 async def answer(
-    bootstrap_servers: str, request_id: str, verdict: Verdict, reason: str, user: str
+    bootstrap_servers: str,
+    request_id: str,
+    verdict: Verdict,
+    reason: str,
+    user: str,
+    keys: Keys = NO_KEYS,
 ) -> Request:
     """Approve or deny a request, whose id may be told by its beginning or its end alone.
 
@@ -71,10 +82,11 @@ async def answer(
     Raises:
         ValueError: the reason or the user is empty or too long; names it.
         ApprovalError: there is no such request, or the answer does not count.
+        SigningKeyError: it has to be signed, and there is no key.
         BrokerError: no broker, or it failed halfway.
     """
     checked(reason=reason, user=user)
-    async with open_requests(bootstrap_servers) as requests:
+    async with open_requests(bootstrap_servers, keys.verifier) as requests:
         request = _one(requests.log, request_id)
         assert isinstance(request.order, Ask)
         written = Answer(
@@ -86,6 +98,7 @@ async def answer(
             digest=request.order.digest,
             reason=reason,
         )
+        written = keys.sign(written)
         refused_before = len(request.refused)
         await write(bootstrap_servers, [(APPROVALS, written)])
         await requests.refresh()

@@ -21,7 +21,7 @@ from andon.errors import BrokerError, TransitionError
 from andon.ids import derived_id
 from andon.policy import Mode
 from andon.scope_names import Kind, scope_of
-from andon.signing import NO_KEYS, Keys, Signer
+from andon.signing import NO_KEYS, Keys
 from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams.commands_log import CommandsLog, open_log
 
@@ -181,7 +181,7 @@ async def _carry_out(bootstrap_servers: str, order: _Order, keys: Keys) -> Comma
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True)
         try:
             await producer.start()
-            command = await _command(log, producer, order, keys.signer)
+            command = await _command(log, producer, order, keys)
             await _tell(producer, command, log.alerts.get(order.workflow))
         except KafkaError as error:
             raise BrokerError(
@@ -192,13 +192,10 @@ async def _carry_out(bootstrap_servers: str, order: _Order, keys: Keys) -> Comma
     return command
 
 
-async def _command(
-    log: CommandsLog, producer: Any, order: _Order, signer: Signer | None = None
-) -> Command:
+async def _command(log: CommandsLog, producer: Any, order: _Order, keys: Keys = NO_KEYS) -> Command:
     """Write commands until one is the accepted one of its generation."""
     for _ in range(TRIES):
-        command = order.command(log.commands.get(order.workflow))
-        command = signer.sign(command) if signer else command
+        command = keys.sign(order.command(log.commands.get(order.workflow)))
         await _write(producer, COMMANDS, command)
         if command in await log.refresh():
             return command

@@ -12,6 +12,7 @@ from andon.commands import Audit, Reason
 from andon.errors import AndonError
 from andon.events import Event, Mode, Outcome
 from andon.ids import derived_id
+from andon.signing import NO_KEYS, Keys
 from andon.topics import APPROVALS, AUDIT
 from streams.approvals import Requests, checked, open_requests, write
 from streams.event_log import Found, find_event
@@ -24,7 +25,12 @@ class UndoError(AndonError):
 
 
 async def undo(
-    bootstrap_servers: str, event_id: str, reason: str, user: str, wait_s: int
+    bootstrap_servers: str,
+    event_id: str,
+    reason: str,
+    user: str,
+    wait_s: int,
+    keys: Keys = NO_KEYS,
 ) -> Request:
     """Order an action to be undone and wait for the guard's report; the request with it.
 
@@ -32,12 +38,13 @@ async def undo(
 
     Raises:
         ValueError: the reason or the user is empty or too long; names it.
+        SigningKeyError: the order has to be signed, and there is no key.
         UndoError: the event is not there or cannot be undone, no guard did it, or it failed.
         BrokerError: no broker, or it failed halfway.
     """
     checked(reason=reason, user=user)
     event = _undoable(event_id, await find_event(bootstrap_servers, event_id))
-    async with open_requests(bootstrap_servers) as requests:
+    async with open_requests(bootstrap_servers, keys.verifier) as requests:
         order = Undo(
             request_id=secrets.token_hex(6),
             workflow=event.workflow,
@@ -47,6 +54,7 @@ async def undo(
             reason=reason,
             expires_s=wait_s,
         )
+        order = keys.sign(order)
         await write(bootstrap_servers, [(APPROVALS, order)])
         request = await _reported(requests, order, wait_s)
         await write(bootstrap_servers, [(AUDIT, _audit(order, request))])

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from andon.alert_text import clean
-from andon.cli.options import Json, Servers, User, Why, failure, servers_of, user_of
+from andon.cli.options import Json, Servers, User, Why, failure, keys_of, servers_of, user_of
 from andon.cli.tables import show_rows
 from andon.errors import AndonError
+from andon.signing import Keys
 
 app = typer.Typer(name="approvals", help="See and answer what guards ask.", no_args_is_help=True)
 RequestId = Annotated[
@@ -38,9 +39,9 @@ def list_requests(
 
     Exit status: 0; 2 no broker.
     """
-    servers = servers_of("approvals list", bootstrap_servers)
+    servers, keys = servers_of("approvals list", bootstrap_servers), keys_of("approvals list")
     try:
-        rows, unreadable = asyncio.run(_requests(servers))
+        rows, unreadable = asyncio.run(_requests(servers, keys))
     except AndonError as error:
         raise failure("approvals list", error, 2) from error
     for line in unreadable:
@@ -65,9 +66,9 @@ def show(request: RequestId, as_json: Json = False, bootstrap_servers: Servers =
 
     Exit status: 0; 1 there is no such request; 2 no broker.
     """
-    servers = servers_of("approvals show", bootstrap_servers)
+    servers, keys = servers_of("approvals show", bootstrap_servers), keys_of("approvals show")
     try:
-        rows, _ = asyncio.run(_requests(servers))
+        rows, _ = asyncio.run(_requests(servers, keys))
     except AndonError as error:
         raise failure("approvals show", error, 2) from error
     found = [
@@ -126,7 +127,8 @@ def _answer(
     command = f"approvals {verdict}"
     servers = servers_of(command, bootstrap_servers)
     try:
-        row = shown(asyncio.run(answer(servers, request, verdict, reason, user_of(user))))
+        order = answer(servers, request, verdict, reason, user_of(user), keys_of(command))
+        row = shown(asyncio.run(order))
     except ApprovalError as error:
         raise failure(command, error, 1) from error
     except (AndonError, ValueError) as error:
@@ -141,11 +143,11 @@ def _answer(
     )
 
 
-async def _requests(servers: str) -> tuple[list[dict[str, Any]], list[str]]:
+async def _requests(servers: str, keys: Keys) -> tuple[list[dict[str, Any]], list[str]]:
     from andon.approvals import Ask
     from streams.approvals import open_requests, shown
 
-    async with open_requests(servers) as requests:
+    async with open_requests(servers, keys.verifier) as requests:
         asked = (each for each in requests.log.requests.values() if isinstance(each.order, Ask))
         return [shown(each) for each in asked], requests.unreadable
 

@@ -62,6 +62,7 @@ def monitor(
         settings = load_settings(
             **{name: value for name, value in given.items() if value is not None}
         )
+        settings.keys.can_write()
         source: PolicySource = PolicyTopic(settings.bootstrap_servers)
         if not settings.policies_from_topic:
             source = file = PolicyFile(settings.policy)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from andon.alert_text import clean
-from andon.cli.options import Json, Servers, User, Why, failure, servers_of, user_of
+from andon.cli.options import Json, Servers, User, Why, failure, keys_of, servers_of, user_of
 from andon.errors import AndonError
 
 
@@ -43,7 +43,7 @@ def undo(
     try:
         if load:
             _load(load, servers)
-        request = asyncio.run(order(servers, event, reason, user_of(user), wait_s))
+        request = asyncio.run(order(servers, event, reason, user_of(user), wait_s, keys_of("undo")))
     except UndoError as error:
         raise failure("undo", error, 1) from error
     except (AndonError, ImportError, ValueError) as error:

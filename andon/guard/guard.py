@@ -60,8 +60,8 @@ class Guard:
         mode: of all events: `live`, the default, `shadow` or `sandbox`. Or ANDON_MODE.
         queue_max: the most events held in memory, about 1 kB each.
         exit_timeout_s: how long the end of the process waits for the last events.
-        verify_keys: public keys, several by commas; commands that none of them has signed are
-            refused. Or ANDON_VERIFY_KEYS; without keys every command is obeyed.
+        verify_keys: public keys, several by commas; commands and approvals that none of them has
+            signed are refused. Or ANDON_VERIFY_KEYS; without keys all are obeyed.
         tenant_label: the label that names an action's tenant, or ANDON_TENANT_LABEL.
         kafka: further settings of kafka-python's clients, such as security_protocol.
         clock: tells the time, with an offset.
@@ -119,8 +119,9 @@ class Guard:
             self._listeners += [PolicyFollower(self.policies, self._transport, self._tally)]
         elif policy is not None:
             self.policies.use(book_of(policy))
+        verifier, put_first = settings.verifier(verify_keys), self._outbox.put_first
         self._people = People(
-            self.workflow, lambda: self.id, self._transport, self._outbox.put_first, self._tally
+            self.workflow, lambda: self.id, self._transport, put_first, self._tally, verifier
         )
         rules = settings.rules(guardrails, reversible_only, audit)
         rulebook = Rulebook(author, self.policies, rules)
@@ -138,7 +139,7 @@ class Guard:
             self._tally,
             self._answers,
             scopes,
-            settings.verifier(verify_keys),
+            verifier,
         )
         self._listeners += [self._follower, self._people]
         self._undos = Undos(self._people, self._recorder, self._outbox)

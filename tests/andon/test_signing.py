@@ -76,6 +76,20 @@ def test_who_is_trusted(tmp_path: Path, signer: Signer) -> None:
     assert Verifier([signer.public]).problem(unsigned) == "it is not signed"
 
 
+def test_a_record_without_the_field_is_not_signed(signer: Signer) -> None:
+    record = json.loads(command("refunds", 1, State.OPEN).to_json())
+    del record["signature"]
+    raw = json.dumps(record).encode()
+    assert Verifier([signer.public]).problem(raw) == "it is not signed"
+
+
+def test_who_asks_for_signatures_and_has_no_key_writes_nothing(signer: Signer) -> None:
+    pause = command("refunds", 1, State.OPEN)
+    with pytest.raises(SigningKeyError, match="ANDON_SIGNING_KEY: is required where"):
+        Keys.of(None, signer.public).sign(pause)
+    assert Keys.of(None, "").sign(pause) == pause
+
+
 def test_who_signs_trusts_itself(tmp_path: Path, signer: Signer) -> None:
     other = write_new_key(tmp_path / "other.pem")
     keys = Keys.of(tmp_path / "key.pem", f" {other.public} ,")

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from andon import Guard, ReviewNeeded
+from andon.approvals_log import Standing
+from andon.cli.commands import app
 from andon.commands import Audit
+from andon.signing import write_new_key
 from andon.topics import AUDIT
+from streams.broker import EmbeddedBroker
+from streams.settings import Settings
+from streams.topics import apply
 from tests.andon.streaming import records, until
 from tests.api.serving import Api
 from tests.api.test_permits import ask
@@ -60,3 +71,38 @@ def test_what_was_denied_stays_denied(api: Api, unique: Unique) -> None:
 def test_what_nobody_asked_cannot_be_answered(api: Api) -> None:
     answer = api.client.post("/v1/approvals/none/approve", json={"reason": "yes"})
     assert answer.status_code == 404
+
+
+def test_what_people_answer_is_signed_where_there_is_a_key(
+    own_broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """A guard elsewhere with the public key takes the API's and the command line's answers."""
+    address, path = own_broker.bootstrap_servers, tmp_path / "key.pem"
+    apply(address, Settings())
+    public = write_new_key(path).public
+    keys = {"ANDON_SIGNING_KEY": str(path), "ANDON_VERIFY_KEYS": public}
+    review = {"review": {"people": 2}, "value": "amount", "currency": "USD"}
+    with (
+        Api(address, tmp_path, **keys) as api,
+        Guard("signed", "bot", bootstrap_servers=address, verify_keys=public) as guard,
+    ):
+        ran: list[float] = []
+        pay = guard.action("transact", "pay", **review)(lambda amount: ran.append(amount))
+        with pytest.raises(ReviewNeeded) as refusal:
+            pay(60)
+        (asked,) = until(lambda: waiting(api, "signed"), "the question")
+        unsigned = ["approvals", "approve", asked["request_id"], "--reason", "yes", "--user", "eve"]
+        servers = {"KAFKA_BOOTSTRAP_SERVERS": address}
+        without_keys = servers | {"ANDON_SIGNING_KEY": None, "ANDON_VERIFY_KEYS": None}
+        CliRunner().invoke(app, unsigned, env=without_keys)
+        until(lambda: guard.stats()["andon_guard_faults_total"]["signature"] == 1, "the refusal")
+        assert waiting(api, "signed")[0]["missing"] == 2
+
+        url = f"/v1/approvals/{asked['request_id']}/approve"
+        assert api.client.post(url, json={"reason": "right"}).json()["missing"] == 1
+        signed = [*unsigned[:-1], "bob"]
+        done = CliRunner().invoke(app, signed, env=servers | keys)
+        assert done.exit_code == 0, done.output
+        assert refusal.value.ticket.wait(10) is Standing.APPROVED
+        refusal.value.ticket.run()
+        assert ran == [60]

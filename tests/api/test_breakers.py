@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
 from tests.andon.streaming import records, tell
-from tests.api.serving import Api, proposal
+from tests.api.serving import ANDON, Api, proposal
 
 Unique = Callable[[str], str]
 WHY = {"reason": "wrong customers"}
@@ -136,3 +138,11 @@ def test_commands_are_signed_where_there_is_a_key(
         forged = command.model_copy(update={"generation": 2, "state": State.CLOSED})
         tell(address, forged)
         assert api.client.get(f"/v1/breakers/{workflow}").json()["generation"] == 1
+
+
+def test_without_a_key_it_does_not_start_where_signatures_are_asked_for(tmp_path: Path) -> None:
+    public = write_new_key(tmp_path / "key.pem").public
+    env = os.environ | {"ANDON_VERIFY_KEYS": public}
+    done = subprocess.run([ANDON, "api"], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "ANDON_SIGNING_KEY: is required where ANDON_VERIFY_KEYS is set" in done.stderr

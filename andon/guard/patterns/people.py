@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from andon.approvals import ApprovalRecord, Ask, Claim, Undo, parse_approval
 from andon.approvals_log import ApprovalsLog, Request, Standing
+from andon.errors import SignatureError
 from andon.guard.steps import Steps, Wait
 from andon.guard.tail import Tail
 from andon.guard.tally import Tally
 from andon.guard.transport import Message, Record, Transport
 from andon.ids import uuid7
+from andon.signing import Verifier
 from andon.topics import APPROVALS
 
 CLAIM_S = 10.0
@@ -32,12 +34,14 @@ class People:
         transport: Transport,
         send: Callable[[Message], None],
         tally: Tally,
+        verifier: Verifier | None = None,
     ) -> None:
         self._workflow = workflow
         self.guard_id = guard_id
         self.on_order: Callable[[Request], None] = lambda request: None
         self._send = send
         self._tally = tally
+        self._verifier = verifier
         self.tail = Tail(APPROVALS, transport, tally, self)
         self.forked()
 
@@ -166,7 +170,10 @@ class People:
 
     def _take(self, value: bytes, at_ms: int) -> None:
         try:
-            record = parse_approval(value)
+            record = parse_approval(value, self._verifier)
+        except SignatureError as error:
+            self._tally.fault("signature", "of what people say, which does not count", error)
+            return
         except ValidationError as error:
             self._tally.fault("approval", "that cannot be read", error)
             return

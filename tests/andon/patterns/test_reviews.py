@@ -8,13 +8,15 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from andon import BreakerOpen, LimitExceeded, Outcome, ReviewDenied, ReviewNeeded, State
-from andon.approvals import Ask
+from andon.approvals import Answer, Ask
 from andon.approvals_log import Request, Standing
+from andon.signing import write_new_key
 from tests.andon.guarding import Bench, bench
 from tests.andon.streaming import until
 
@@ -81,6 +83,35 @@ def test_stops_asks_and_runs_once_it_is_approved() -> None:
         assert [event.outcome for event in events] == [Outcome.DENIED, Outcome.SUCCESS]
         assert events[0].reason == f"review needed ({ask.request_id}): {ask.reasons[0]}"
         assert made.counted("checks") == {"review": 1, "approved": 1}
+
+
+def test_with_keys_only_a_signed_answer_counts(tmp_path: Path) -> None:
+    ours, eve = (write_new_key(tmp_path / name) for name in ("ours.pem", "eve.pem"))
+    with bench(verify_keys=ours.public) as made:
+        desk = Desk(made)
+        ticket = needed(desk, "ch_1", 25).ticket
+        ask = desk.ask()
+        yes = Answer(
+            request_id=ask.request_id,
+            workflow=ask.workflow,
+            issued_at=ask.issued_at,
+            issued_by="user:ana",
+            verdict="approve",
+            digest=ask.digest,
+            reason="charged twice",
+        )
+        another = ours.sign(yes.model_copy(update={"request_id": "another"}))
+        moved = yes.model_copy(update={"signature": another.signature})
+        for forged in (yes, eve.sign(yes), moved):
+            made.stream.write(forged)
+        until(lambda: made.counted("faults") == {"signature": 3}, "three refusals")
+        assert ticket.standing is Standing.PENDING
+        with pytest.raises(ReviewNeeded):
+            desk.refund("ch_1", 25)
+
+        made.stream.write(ours.sign(yes))
+        assert ticket.wait(5) is Standing.APPROVED
+        assert ticket.run() == "refunded ch_1"
 
 
 def test_an_approval_is_for_one_call_with_exactly_these_arguments() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from andon import BreakerOpen, By, Event, LimitExceeded, Outcome, State
 from andon.approvals import Undo
+from andon.signing import write_new_key
 from tests.andon.guarding import Bench, bench
 from tests.andon.streaming import until
 
@@ -48,6 +50,27 @@ def test_runs_the_undo_with_the_event_and_tells_the_reversal() -> None:
         assert (reversal.by, reversal.outcome) == (By.HUMAN, Outcome.SUCCESS)
         assert (reversal.action, reversal.value, reversal.target) == ("refund.create", 25.0, "ch_1")
         assert reversal.reason == "ana: a test"
+
+
+def test_with_keys_only_a_signed_order_is_carried_out(tmp_path: Path) -> None:
+    ours = write_new_key(tmp_path / "key.pem")
+    with bench(verify_keys=ours.public) as made:
+        shop = Shop(made)
+        event = refunded(made, shop)
+        with pytest.raises(TimeoutError):
+            made.stream.undo(event, timeout_s=0.5)
+        assert made.counted("faults")["signature"] == 1
+        order = Undo(
+            request_id="signed",
+            workflow=event.workflow,
+            issued_at=datetime.now(UTC),
+            issued_by="user:ana",
+            event=event,
+            reason="paid twice",
+            expires_s=60,
+        )
+        made.stream.write(ours.sign(order))
+        until(lambda: shop.taken_back == [event], "the undo")
 
 
 def test_once() -> None:
