@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 COMPILED := .venv/.compiled
+PEERS := build/peers
 
 .PHONY: demo test test-kafka lint bench study score lock lock-kafka clean
 
@@ -22,7 +23,8 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(COMPILED)
+# Writes build/bench.json and the README's tables; `.venv/bin/python -m bench NAME` measures one alone.
+bench: $(COMPILED) $(PEERS)/.ready
 	$(BIN)/python -m bench
 
 # Writes docs/evidence.json, its picture and its tables anew.
@@ -38,6 +40,7 @@ lock: COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --annotation-style line --custom-compile-command "make lock"
 lock: $(BIN)/uv
 	$(COMPILE) --group pyproject.toml:setup -o requirements/setup.lock
+	$(COMPILE) --group pyproject.toml:peers -o requirements/peers.lock
 	$(COMPILE) pyproject.toml --extra server --group build -o requirements/server.lock
 	$(COMPILE) pyproject.toml --all-extras --group dev -c requirements/server.lock -o requirements/dev.lock
 
@@ -54,6 +57,13 @@ lock-kafka:
 $(COMPILED): $(READY) $(wildcard detectors/*.py detectors/*/*.py)
 	@echo "Compiling the detectors' inner loop, once."
 	@$(BIN)/python -m detectors
+	@touch $@
+
+# What the bench sets Andon beside, apart from it: neither's pins bend for the other's.
+$(PEERS)/.ready: requirements/peers.lock | $(READY)
+	$(BIN)/python -m venv --clear $(PEERS)
+	$(BIN)/uv pip install -q --python $(PEERS)/bin/python --require-hashes -r requirements/peers.lock \
+	  || $(PEERS)/bin/python -m pip install -q --require-hashes -r requirements/peers.lock
 	@touch $@
 
 clean:

@@ -1,7 +1,4 @@
-"""How fast `andon backtest` gets through a log, and the most memory that it takes.
-
-python -m bench.backtest [EVENTS]
-"""
+"""How fast `andon backtest` gets through a log of days, and the most memory that it takes."""
 
 from __future__ import annotations
 
@@ -13,24 +10,20 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
+from bench.core import POLICY
 from bench.events import events
-from detectors.__main__ import main as compile_loop
+from bench.sizes import Runs, Sizes
 
-POLICY = Path(__file__).with_name("policy.yaml")
-COUNT = 1_000_000
-WORKFLOWS = 500
-PER_S = 100_000 / 86_400
-"""So that a million events are ten days, of which the windows hold two."""
+DAY_S = 86_400.0
 
 
-def backtest(count: int = COUNT) -> dict[str, Any]:
-    """Of the whole command, from its start to its end, over one gzipped file."""
+def measure(sizes: Sizes) -> Runs:
+    """The whole command, from its start to its end, over one gzipped file; a single run."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.jsonl.gz"
-        write(log, count)
-        compile_loop()
+        count = sizes.backtest_days * sizes.backtest_events_a_day
+        write(log, sizes.backtest_days, sizes.backtest_events_a_day, sizes.workflows)
         command = [sys.executable, "-c", "from andon.cli import main; main()", "backtest"]
         options = ["--policy", str(POLICY), "--json", str(log)]
         began = perf_counter()
@@ -42,19 +35,15 @@ def backtest(count: int = COUNT) -> dict[str, Any]:
         took_s = perf_counter() - began
     assert process.returncode == 0
     assert summary["events"]["counted"] == count
-    return {
-        "backtest_events_per_s": round(count / took_s),
-        "backtest_peak_mb": round(usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)),
-        "backtest_events": count,
-    }
+    peak_mb = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
+    return {"backtest_events_per_s": [count / took_s], "backtest_peak_mb": [peak_mb]}
 
 
-def write(path: Path, count: int) -> None:
-    """A log of so many events, gzipped."""
+def write(path: Path, days: int, a_day: int, workflows: int) -> None:
+    """The same day again and again, under other dates and ids."""
+    day = [value + b"\n" for _, value in events(a_day, workflows, span_s=DAY_S)]
     with gzip.open(path, "wb", compresslevel=1) as file:
-        for _, value in events(count, WORKFLOWS, per_s=PER_S):
-            file.write(value + b"\n")
-
-
-if __name__ == "__main__":
-    print(json.dumps(backtest(*map(int, sys.argv[1:])), indent=2))
+        for number in range(1, days + 1):
+            date, ids = b"2026-01-%02dT" % number, b"0198b2c4-%04d-" % number
+            for line in day:
+                file.write(line.replace(b"0198b2c4-0000-", ids).replace(b"2026-01-01T", date))

@@ -1,0 +1,121 @@
+"""From the produce of the offending event to the guard's refusal in another process.
+
+Beside it the bare way there and back: the same broker, two records, three processes, no decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic_ns
+from typing import IO
+
+from kafka import KafkaProducer
+
+from andon.events import format_ts
+from andon.topics import EVENTS
+from bench.echo import BACK, THERE, create
+from bench.figures import percentiles
+from bench.monitor import monitor
+from bench.sizes import Runs, Sizes
+from bench.topic import Place, broker
+from streams.control import reset
+
+POLICY = Path(__file__).with_name("latency.yaml")
+WARM_UP = 3
+
+
+def measure(sizes: Sizes) -> Runs:
+    """With nothing else going on."""
+    with broker() as place, monitor(place, "bench-latency", POLICY):
+        return taken_turns(place, sizes.runs, sizes.trips)
+
+
+def taken_turns(place: Place, runs: int, trips: int, suffix: str = "") -> Runs:
+    """So many trips and as many bare round trips in each run."""
+    found: Runs = {}
+    with ExitStack() as stack:
+        producer = KafkaProducer(bootstrap_servers=place.servers)
+        stack.callback(producer.close)
+        create(place.servers)
+        trip = stack.enter_context(_trips(producer, place.servers))
+        hop = stack.enter_context(_hops(producer, place.servers))
+        for measured in (trip, hop):
+            _times(measured, WARM_UP)
+        for _ in range(runs):
+            for name, measured in (("trip_latency", trip), ("two_hop", hop)):
+                for share, value in percentiles(_times(measured, trips)).items():
+                    found.setdefault(f"{name}{suffix}_ms.{share}", []).append(value)
+    return found
+
+
+def _times(measured: Callable[[], float], count: int) -> list[float]:
+    return [measured() for _ in range(count)]
+
+
+@contextmanager
+def _trips(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float]]:
+    """Trips one workflow at a time by an event, and lets it run again; milliseconds."""
+    workflow, number = "trips-0", 0
+    with program("bench.refusals", servers, workflow) as said:
+
+        def trip() -> float:
+            nonlocal number
+            number += 1
+            began = monotonic_ns()
+            producer.send(EVENTS, key=workflow.encode(), value=_event(workflow, number))
+            took = int(said.readline()) - began
+            asyncio.run(reset(servers, workflow, "measured", "bench", permits=None))
+            assert said.readline() == "runs\n"
+            return took / 1e6
+
+        yield trip
+
+
+@contextmanager
+def _hops(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float]]:
+    with (
+        program("bench.echo", servers, THERE, BACK),
+        program("bench.echo", servers, BACK) as said,
+    ):
+
+        def hop() -> float:
+            began = monotonic_ns()
+            producer.send(THERE, value=b"x" * 350)
+            return (int(said.readline()) - began) / 1e6
+
+        yield hop
+
+
+@contextmanager
+def program(*arguments: str) -> Iterator[IO[str]]:
+    """A process of ours that is ready; what it says."""
+    command = [sys.executable, "-m", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process.stdout
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _event(workflow: str, number: int) -> bytes:
+    fields = {
+        "event_id": f"trip-{monotonic_ns()}",
+        "ts": format_ts(datetime.now(UTC)),
+        "workflow": workflow,
+        "automation": "refund-bot",
+        "capability": "transact",
+        "action": "refund.create",
+        "target": f"ch_{number}",
+        "outcome": "success",
+    }
+    return json.dumps(fields).encode()
