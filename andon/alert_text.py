@@ -35,6 +35,7 @@ _HEADS: dict[AlertKind, str] = {
     "not_obeyed": "{} does not obey its pause",
     "policy_refused": "Policies not changed",
     "review_needed": "{} asks people",
+    "held_back": "Pauses held back",
     "test": "Test alert for {}",
 }
 _MEANS: dict[AlertKind, str] = {
@@ -47,6 +48,7 @@ _MEANS: dict[AlertKind, str] = {
     "not_obeyed": "stop it yourself: what acts there has no guard, or its guard does not answer",
     "policy_refused": "a new version cannot be used; the one before it stays in force",
     "review_needed": "one action stands still until people approve or deny it",
+    "held_back": "too many were paused at once; the workflows named here go on until you decide",
     "test": "nothing was stopped: this only shows that the receiver works",
 }
 
@@ -122,6 +124,8 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
         yield "Resume", alert.resume
     if alert.kind == "review_needed":
         yield "Approve", alert.resume
+    if alert.kind == "held_back":
+        yield "Pause", alert.resume
     yield "Alert", f"{alert.alert_id}, {alert.severity}, by {alert.issued_by.removeprefix('user:')}"
 
 

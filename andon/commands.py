@@ -137,6 +137,7 @@ AuditKind = Literal[
     "approval",
     "policy-pushed",
     "undo",
+    "held-back",
 ]
 
 
@@ -169,6 +170,7 @@ AlertKind = Literal[
     "not_obeyed",
     "policy_refused",
     "review_needed",
+    "held_back",
     "test",
 ]
 

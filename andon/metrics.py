@@ -74,6 +74,12 @@ MONITOR: tuple[Metric, ...] = (
     Metric(
         "andon_trips_total", "counter", "Pauses by the monitor.", ("workflow", "policy", "rule")
     ),
+    Metric(
+        "andon_held_back_total",
+        "counter",
+        "Detections that paused nothing, because too many workflows were paused at once.",
+        ("workflow", "policy", "rule"),
+    ),
     Metric("andon_commands_total", "counter", "Commands written, by state.", ("state",)),
     Metric(
         "andon_commands_refused",

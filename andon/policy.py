@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from andon.auto_pause import AutoPause
 from andon.convert import Convert
 from andon.events import Capability
 from andon.globs import CapabilityGlobs, Globs, matches
@@ -29,6 +30,7 @@ __all__ = [
     "SAME_FIELDS",
     "SHARES",
     "Alerting",
+    "AutoPause",
     "Convert",
     "Limit",
     "Match",
@@ -240,6 +242,7 @@ class PolicyBook(PolicyModel):
 
     version: Literal[1]
     policies: Annotated[tuple[Policy, ...], Field(strict=False, json_schema_extra={"minItems": 1})]
+    auto_pause: AutoPause = AutoPause()
 
     @field_validator("policies")
     @classmethod
@@ -255,8 +258,10 @@ class PolicyBook(PolicyModel):
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits that change with any of the policies, and with their order."""
-        content = b"\n".join(policy.to_json() for policy in self.policies)
-        return hashlib.sha256(content).hexdigest()[:12]
+        parts = [policy.to_json() for policy in self.policies]
+        if self.auto_pause != AutoPause():
+            parts.append(self.auto_pause.model_dump_json().encode())
+        return hashlib.sha256(b"\n".join(parts)).hexdigest()[:12]
 
     def find(self, workflow: str, automation: str, capability: str) -> int | None:
         """The place of the first policy that matches, or None."""

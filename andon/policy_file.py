@@ -12,6 +12,7 @@ from andon.own_names import told_apart
 from andon.policy import (
     PRESETS,
     Alerting,
+    AutoPause,
     Convert,
     Limit,
     Match,
@@ -36,7 +37,7 @@ def _prepared(document: dict[str, Any]) -> yaml_lines.Expanded:
 _FORMAT = yaml_lines.Format(
     PolicyError,
     yaml_lines.field_names(
-        *(PolicyBook, Policy, Match, Rule, Where, Convert),
+        *(PolicyBook, AutoPause, Policy, Match, Rule, Where, Convert),
         *(Limit, Scope, Recover, Trial, Alerting),
     )
     | {"extends", "without"},

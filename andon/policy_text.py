@@ -28,6 +28,8 @@ def policy_text(
 
 def _lines(book: PolicyBook, notes: Callable[[Policy, Rule], Sequence[str]]) -> Iterator[str]:
     yield "version: 1"
+    if auto_pause := book.auto_pause.model_dump(mode="json", exclude_defaults=True):
+        yield f"auto_pause: {flow(auto_pause)}"
     yield "policies:"
     for policy in book.policies:
         fields = json.loads(policy.to_json())
@@ -55,7 +57,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _bound(rule: Rule, bound: float) -> float | int | str:
     percent = f"{bound * 100:.10g}"
-    if rule.rate in SHARES and float(percent) / 100 == bound:
+    if rule.rate in SHARES and "e" not in percent and float(percent) / 100 == bound:
         return f"{percent}%"
     return int(bound) if bound.is_integer() else bound
 

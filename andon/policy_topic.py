@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from andon.errors import PolicyError, Problem
-from andon.policy import Policy, PolicyBook
+from andon.policy import AutoPause, Policy, PolicyBook
 from andon.topics import POLICIES
 
 Headers = Sequence[tuple[str, bytes]]
@@ -36,6 +36,7 @@ class Held(NamedTuple):
     place: int  # the policy's place there
     policies: int  # how many there are in it
     pushed_by: str
+    auto_pause: AutoPause  # of the book
 
 
 def records_of(
@@ -54,6 +55,7 @@ def records_of(
             "andon-place": str(place),
             "andon-policies": str(len(book.policies)),
             "andon-pushed-by": pushed_by,
+            "andon-auto-pause": book.auto_pause.model_dump_json(exclude_defaults=True),
         }
         told = [(name, text.encode()) for name, text in headers.items()]
         yield PolicyRecord(policy.name.encode(), policy.to_json(), told)
@@ -68,7 +70,7 @@ def with_others(pushed: PolicyBook, held: PolicyBook) -> PolicyBook:
     first = places[0] if places else 0
     others = [policy for policy in held.policies[first:] if policy.name not in names]
     policies = (*held.policies[:first], *pushed.policies, *others)
-    return PolicyBook(version=1, policies=policies)
+    return PolicyBook(version=1, policies=policies, auto_pause=pushed.auto_pause)
 
 
 class Differences(NamedTuple):
@@ -78,11 +80,13 @@ class Differences(NamedTuple):
     changed: list[str]
     removed: list[str]
     reordered: bool  # do those in both stand in another order?
+    auto_pause: bool  # does it say something else of how many may be paused?
 
     def __str__(self) -> str:
         named = {"added": self.added, "changed": self.changed, "removed": self.removed}
         parts = [f"{kind} {', '.join(names)}" for kind, names in named.items() if names]
-        return "; ".join(parts + ["reordered"] * self.reordered) or "no difference"
+        parts += ["reordered"] * self.reordered + ["changed auto_pause"] * self.auto_pause
+        return "; ".join(parts) or "no difference"
 
 
 def differences(old: PolicyBook | None, new: PolicyBook) -> Differences:
@@ -94,6 +98,7 @@ def differences(old: PolicyBook | None, new: PolicyBook) -> Differences:
         changed=[name for name in after if name in before and before[name] != after[name]],
         removed=[name for name in before if name not in after],
         reordered=[n for n in before if n in after] != [n for n in after if n in before],
+        auto_pause=(old.auto_pause if old else AutoPause()) != new.auto_pause,
     )
 
 
@@ -126,7 +131,7 @@ class PolicyTable:
         held = [each for each in self.held.values() if each is not None]
         ordered = sorted(held, key=lambda each: each.place)
         policies = tuple(Policy.model_validate_json(each.value) for each in ordered)
-        return PolicyBook(version=1, policies=policies)
+        return PolicyBook(version=1, policies=policies, auto_pause=ordered[0].auto_pause)
 
     def _problems(self) -> Iterator[Problem]:
         for name, held in self.held.items():
@@ -159,6 +164,7 @@ def _held(value: bytes, headers: dict[str, bytes]) -> Held | None:
             int(headers["andon-place"]),
             int(headers["andon-policies"]),
             headers["andon-pushed-by"].decode(),
+            AutoPause.model_validate_json(headers.get("andon-auto-pause", b"{}")),
         )
     except (KeyError, ValueError):
         return None

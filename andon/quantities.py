@@ -17,6 +17,7 @@ FACTOR_MAX = 1_000_000
 
 _DURATION = r"([1-9][0-9]{0,8})([smhd])"
 _SHARE = r"([0-9]+(?:\.[0-9]+)?) *%"
+SHARE_PATTERN = f"^{_SHARE}$"
 _USUAL = r"([0-9]+(?:\.[0-9]+)?) *x +usual"
 USUAL_PATTERN = f"^{_USUAL}$"
 _ODDS = r"1 in ([1-9][0-9]{2,11})"
@@ -94,6 +95,24 @@ def format_bound(bound: float | Usual) -> float | str:
     return bound
 
 
+def parse_share(value: object) -> float:
+    """A number such as `0.2`, or a share such as `20%`; above 0, and 1 at the most.
+
+    Raises:
+        ValueError: it is no such share.
+    """
+    share = parse_bound(value) if not isinstance(value, str) or "usual" not in value else None
+    if not isinstance(share, float) or not 0 < share <= 1:
+        raise ValueError("must be a share above 0%, up to 100%, such as 20% or 0.2")
+    return share
+
+
+def format_share(share: float) -> str | float:
+    """What `parse_share` reads, to the same number."""
+    text = f"{share * 100:.10g}%"
+    return text if "e" not in text and parse_share(text) == share else share
+
+
 def parse_odds(value: object) -> int:
     """N of `1 in N`.
 
@@ -130,7 +149,7 @@ Bound = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0},
-                {"type": "string", "pattern": f"^{_SHARE}$", "examples": ["5%"]},
+                {"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%"]},
                 {"type": "string", "pattern": USUAL_PATTERN, "examples": ["4x usual"]},
             ]
         }

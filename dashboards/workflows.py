@@ -95,6 +95,7 @@ def trips_and_money() -> list[Any]:
             "Pauses by the monitor, by workflow and rule.",
             "short",
             Query(increase("andon_trips_total", "workflow, rule"), _OF_RULE),
+            Query(increase("andon_held_back_total", "workflow, rule"), f"{_OF_RULE} (held back)"),
             bars=True,
         ),
         lines(

@@ -54,11 +54,12 @@ class Effects(NamedTuple):
     detections: list[Detection]
     leaks: list[Leak]
     unconverted: Counter[tuple[str, str]]  # actions (see detectors.unconverted)
+    held_back: list[Detection]  # that did not pause, because too many did
 
     @classmethod
     def none(cls) -> Effects:
         """Nothing to do yet."""
-        return cls([], [], [], [], [], [], Counter())
+        return cls([], [], [], [], [], [], Counter(), [])
 
 
 class Move(NamedTuple):
@@ -154,15 +155,20 @@ def _alert(move: Move) -> Alert:
     )
 
 
-def detected(detection: Detection, columns: Columns, generation: int) -> Audit:
-    """The audit line of a detection, whether or not it pauses anything."""
+def detected(
+    detection: Detection,
+    columns: Columns,
+    generation: int,
+    kind: Literal["detection", "held-back"] = "detection",
+) -> Audit:
+    """The audit line of a detection, whether or not it pauses anything, or of one held back."""
     return Audit(
         audit_id=derived_id(
-            "detection",
+            kind,
             *(detection.workflow, detection.policy.name, detection.rule.name, detection.event_id),
         ),
         ts=moment(detection.ts_us),
-        kind="detection",
+        kind=kind,
         workflow=detection.workflow,
         generation=generation,
         mode=detection.policy.mode,

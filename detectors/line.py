@@ -15,7 +15,7 @@ from andon.breaker import Breaker, State
 from andon.commands import Command
 from detectors.columns import Columns, Records
 from detectors.decoder import Decoder
-from detectors.detections import detection_of
+from detectors.detections import Detection, detection_of
 from detectors.effects import COARSE, Effects, detected, noted
 from detectors.forgetting import BOUNDS, Bounds
 from detectors.found import READING, Edge
@@ -82,12 +82,15 @@ class Line:
         """Let records pass through the windows again; what followed from them was done before."""
         columns = self.decoder.read(records)
         self.recent.add(columns.batch["key"], columns.event_ids)
-        fates = np.zeros(len(columns.events), np.int8)
-        span = range(len(columns.events))
-        self.windows.take(columns.batch, columns.groups, fates, span)
-        self.group_names.learn(self.windows, columns)
-        self.windows.coarsened()
-        self.standings.pass_by(columns, fates, span, None)
+        fates, start = np.zeros(len(columns.events), np.int8), 0
+        while start < len(columns.events):
+            span = range(start, len(columns.events))
+            start, edges = self.windows.take(columns.batch, columns.groups, fates, span, stop=True)
+            self.group_names.learn(self.windows, columns)
+            self.windows.coarsened()
+            for edge in edges:
+                self._trip(self._detection(edge, columns), columns, None)
+        self.standings.pass_by(columns, fates, range(len(columns.events)), None)
 
     def obey(self, command: Command) -> None:
         """A person has moved a breaker, or a replay has come to where it moved.
@@ -148,13 +151,19 @@ class Line:
     def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
         if self.standings.of(columns.events[edge.event].workflow).state is State.DISABLED:
             return
-        event_ids = self.recent.find(edge.keys, upto=edge.event + 1)
-        group = self.group_names.of(edge, columns)
-        detection = detection_of(self.compiled, edge, columns, group, event_ids)
+        detection = self._detection(edge, columns)
         effects.detections.append(detection)
         generation = self.standings.of(detection.workflow).generation
         effects.audits.append(detected(detection, columns, generation))
         if self._paused != "runs":
-            self.standings.trip(columns, detection, effects)
+            self._trip(detection, columns, effects)
             if self.standings.of(detection.workflow).state.refuses:
                 self.windows.rest(detection.workflow)
+
+    def _detection(self, edge: Edge, columns: Columns) -> Detection:
+        event_ids = self.recent.find(edge.keys, upto=edge.event + 1)
+        group = self.group_names.of(edge, columns)
+        return detection_of(self.compiled, edge, columns, group, event_ids)
+
+    def _trip(self, detection: Detection, columns: Columns, effects: Effects | None) -> None:
+        self.standings.trip(columns, detection, self.windows.live(), effects)

@@ -38,6 +38,7 @@ def snapshot_of(line: Line) -> Snapshot:
         {
             "windows": names,
             "standings": line.standings.dump(),
+            "auto_pauses": line.standings.auto_pauses.dump(),
             "currencies": line.decoder.currencies,
             "recent": [event_ids, events],
             "groups": line.group_names.dump(),
@@ -58,6 +59,7 @@ def line_of(compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS) -> 
     arrays = {name: snapshot.arrays[name].view(like.dtype) for name, like in types.items()}
     line.windows.load(State(**arrays), names["windows"])
     line.standings.load(names["standings"])
+    line.standings.auto_pauses.load(names["auto_pauses"])
     line.decoder.know_currencies(names["currencies"])
     line.group_names.load(names["groups"])
     line.recent = Recent.of(snapshot.arrays["recent"].view(np.uint64), *names["recent"])

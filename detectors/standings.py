@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from andon.breaker import Authority, Breaker, Cause, State
 from andon.commands import Command, Reason
 from andon.policy import Policy, PolicyBook, format_duration
+from detectors import leaks
+from detectors.auto_pauses import AutoPauses
 from detectors.columns import Columns
 from detectors.detections import Detection
-from detectors.effects import Effects, Leak, Move, noted, write_down
+from detectors.effects import Effects, Move, detected, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED, LATE
 from detectors.plan import MICRO
@@ -60,6 +62,7 @@ class Standings:
         self._policies = book.policies
         self._by_name = {policy.name: policy for policy in book.policies}
         self.all: dict[str, Standing] = {}
+        self.auto_pauses = AutoPauses(book.auto_pause)
         self._held: set[str] = set()  # those that are not CLOSED
 
     def of(self, workflow: str) -> Breaker:
@@ -137,18 +140,27 @@ class Standings:
             elif columns.events[index].workflow in self._held:
                 self._count(columns, fates, index, effects)
 
-    def trip(self, columns: Columns, detection: Detection, effects: Effects) -> None:
-        """Pause the workflow, where the policy enforces and the breaker lets it."""
-        enforced = detection.policy.mode == "enforce"
-        if enforced and self.of(detection.workflow).can(Cause.DETECTION):
-            policy, reason = detection.policy, detection.reason()
-            known = self.all.get(detection.workflow)
-            trips = (known or _NEVER_MOVED).trips_at(detection.ts_us, policy)
-            if trips is not None and trips > 1:
-                wait = format_duration(policy.recover.wait_s(trips) or 0)
-                told = f"{reason.text}; pause {trips} in a row, tried again after {wait}"
-                reason = reason.model_copy(update={"text": told})
-            self._move(columns, detection.at, Cause.DETECTION, reason, effects, policy, trips=trips)
+    def trip(
+        self, columns: Columns, detection: Detection, live: int, effects: Effects | None
+    ) -> None:
+        """Pause the workflow, where the policy enforces and both breakers let it: its own, and
+        that on pauses, which are for people where too many of `live` workflows were paused.
+
+        On a replay there are no effects: what was paused then is known from its command.
+        """
+        workflow, before = detection.workflow, self.of(detection.workflow)
+        if detection.policy.mode != "enforce" or not before.can(Cause.DETECTION):
+            return
+        relapsed = before.state is State.HALF_OPEN  # people have heard of it
+        if relapsed or self.auto_pauses.has_room(workflow, detection.ts_us, live):
+            if effects is not None:
+                self._pause(columns, detection, effects)
+            return
+        alert = self.auto_pauses.hold(detection, live)
+        if effects is not None:
+            effects.held_back.append(detection)
+            effects.audits.append(detected(detection, columns, before.generation, "held-back"))
+            effects.alerts.extend([alert] if alert else [])
 
     def stand(self, command: Command, breaker: Breaker) -> None:
         """Set a workflow's breaker from a command."""
@@ -159,6 +171,8 @@ class Standings:
         if command.limited_until is not None:
             standing.limited_until_us = micros(command.limited_until)
         self._set(command.workflow, standing)
+        if command.issued_by == "monitor" and command.state is State.OPEN:
+            self.auto_pauses.note(command.workflow, micros(command.issued_at))
 
     def dump(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
@@ -181,6 +195,17 @@ class Standings:
             breaker = Breaker(State(state), generation)
             self._set(workflow, Standing(breaker, since_us, self._by_name.get(policy), *counted))
 
+    def _pause(self, columns: Columns, detection: Detection, effects: Effects) -> None:
+        policy, reason = detection.policy, detection.reason()
+        known = self.all.get(detection.workflow)
+        trips = (known or _NEVER_MOVED).trips_at(detection.ts_us, policy)
+        if trips is not None and trips > 1:
+            wait = format_duration(policy.recover.wait_s(trips) or 0)
+            told = f"{reason.text}; pause {trips} in a row, tried again after {wait}"
+            reason = reason.model_copy(update={"text": told})
+        self._move(columns, detection.at, Cause.DETECTION, reason, effects, policy, trips=trips)
+        self.auto_pauses.note(detection.workflow, detection.ts_us)
+
     def _count(
         self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects | None
     ) -> None:
@@ -193,7 +218,11 @@ class Standings:
         if standing.breaker.state is State.HALF_OPEN and standing.limited_until_us is None:
             self._pass(columns, index, standing, effects)
         elif standing.breaker.state.refuses:
-            _leak(columns, index, standing, effects)
+            standing.leaked_actions += 1
+            if effects is not None:
+                leaks.tell(
+                    columns, index, standing.breaker.generation, standing.leaked_actions, effects
+                )
 
     def _pass(
         self, columns: Columns, index: int, standing: Standing, effects: Effects | None
@@ -253,29 +282,3 @@ class Standings:
         self.all[workflow] = standing
         held = standing.breaker.state is not State.CLOSED
         (self._held.add if held else self._held.discard)(workflow)
-
-
-def _leak(columns: Columns, index: int, standing: Standing, effects: Effects | None) -> None:
-    event = columns.events[index]
-    standing.leaked_actions += 1
-    if effects is None:
-        return
-    effects.leaks.append(
-        Leak(
-            event.workflow,
-            standing.breaker.generation,
-            int(columns.batch["time"][index]),
-            event.event_id,
-            event.automation,
-            event.value,
-            event.currency,
-        )
-    )
-    if _is_power_of_ten(standing.leaked_actions):
-        text = f"{standing.leaked_actions} actions executed while paused"
-        effects.audits.append(noted("leak", columns, index, text, events=standing.leaked_actions))
-
-
-def _is_power_of_ten(number: int) -> bool:
-    """Leaks are audited at the 1st, 10th, 100th ...: a flood of them must not become two."""
-    return str(number).strip("0") == "1"

@@ -17,6 +17,7 @@ from detectors.kernel.usual import learn_afresh
 from detectors.numbering import Numbers
 from detectors.plan import Compiled
 from detectors.state import (
+    CLOCK,
     COARSENED,
     EVICTED,
     EXACT_MAX,
@@ -204,6 +205,13 @@ class Windows:
                 rule = first + int(place) - int(stream["first_slot"])
             found.add((workflows[owner], rule))
         return found
+
+    def live(self) -> int:
+        """How many workflows had an event within twice the longest window of any policy, seen
+        from the partition's newest event: those that are never forgotten for their silence."""
+        newest = self.state.workflow_newest[: self.numbers.streams_given]
+        seen_us = int(self.state.counters[CLOCK]) - 2 * int(self.plan.policies["longest_us"].max())
+        return int(np.count_nonzero(newest > max(seen_us, LONG_AGO)))
 
     @property
     def events_held(self) -> int:

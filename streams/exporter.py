@@ -65,6 +65,9 @@ class Exporter:
             workflow = self._label(detection.workflow)
             mode = detection.policy.mode
             self.add("andon_detections_total", workflow=workflow, mode=mode, **rule)
+        for held in effects.held_back:
+            rule = {"policy": held.policy.name, "rule": held.rule.name}
+            self.add("andon_held_back_total", workflow=self._label(held.workflow), **rule)
         for command in effects.commands:
             self.add("andon_commands_total", state=command.state)
             if command.state is State.OPEN:
@@ -228,6 +231,7 @@ class Exporter:
                 self.set("andon_rule_observed", observed, rate=rule.rate.value, **labels)
                 self.set("andon_rule_bound", bound, rate=rule.rate.value, **labels)
                 self.add("andon_trips_total", 0, **labels)
+                self.add("andon_held_back_total", 0, **labels)
                 self.add("andon_detections_total", 0, mode=policy.mode, **labels)
 
     def _show_breakers(self, line: Line) -> None:

@@ -32,6 +32,6 @@ def book(*rules: dict[str, Any], **policy: Any) -> PolicyBook:
     return book_of({"name": "only", "rules": named} | policy)
 
 
-def book_of(*policies: dict[str, Any]) -> PolicyBook:
+def book_of(*policies: dict[str, Any], **top: Any) -> PolicyBook:
     """Several policies, in order."""
-    return PolicyBook.model_validate({"version": 1, "policies": list(policies)})
+    return PolicyBook.model_validate({"version": 1, "policies": list(policies)} | top)

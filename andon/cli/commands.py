@@ -12,6 +12,7 @@ from andon.cli.control import kill, mode, reset, trip
 from andon.cli.demo import demo
 from andon.cli.doctor import doctor
 from andon.cli.explain import explain
+from andon.cli.held_back import held_back
 from andon.cli.monitor import monitor
 from andon.cli.report import report
 from andon.cli.score import score
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo, broker, monitor, status, watch, trip, reset, kill, mode),
-    *(undo, explain, audit, doctor),
+    *(held_back, undo, explain, audit, doctor),
     *(backtest, report, tune, score),
 ):
     app.command()(command)

@@ -103,7 +103,7 @@ def show(
     if not policies:
         typer.echo("andon policy: no policy matches: nothing watches such events", err=True)
         raise typer.Exit(1)
-    book = PolicyBook(version=1, policies=policies)
+    book = PolicyBook(version=1, policies=policies, auto_pause=book.auto_pause)
     as_data = book.model_dump(mode="json", exclude_defaults=True)
     typer.echo(json.dumps(as_data, indent=2) if as_json else policy_text(book).rstrip())
 

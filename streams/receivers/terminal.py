@@ -27,6 +27,7 @@ _COLOURS: dict[AlertKind, str] = {
     "not_obeyed": "red",
     "policy_refused": "red",
     "review_needed": "yellow",
+    "held_back": "red",
     "test": "cyan",
 }
 

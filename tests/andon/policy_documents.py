@@ -156,4 +156,8 @@ def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
 def books(draw: st.DrawFn) -> dict[str, Any]:
     """A valid policy file, read."""
     listed = [draw(policies(f"policy-{place}")) for place in range(draw(st.integers(1, 2)))]
-    return {"version": 1, "policies": listed}
+    shares = st.sampled_from(["5%", "33.3%", 0.2, 1, 1 / 3])
+    limit = {"share": shares, "over": DURATIONS, "min": st.integers(0, 99)}
+    few = st.fixed_dictionaries({}, optional=limit)
+    top = draw(st.fixed_dictionaries({}, optional={"auto_pause": few}))
+    return {"version": 1, "policies": listed, **top}

@@ -161,6 +161,25 @@ def test_a_mistake_in_a_conversion_names_field_and_fix(
     assert message in told
 
 
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ("share: 0%", "share", "above 0%, up to 100%"),
+        ("share: 101%", "share", "above 0%, up to 100%"),
+        ("share: 2x usual", "share", "above 0%, up to 100%"),
+        ("share: true", "share", "must be a"),
+        ("over: soon", "over", "must be a duration"),
+        ("min: -1", "min", "greater than or equal to 0"),
+        ("shares: 20%", "shares", "share"),
+    ],
+)
+def test_a_mistake_in_auto_pause_names_field_and_fix(fields: str, field: str, message: str) -> None:
+    text = f"version: 1\nauto_pause: {{{fields}}}\npolicies: [{{name: a}}]\n"
+    ((line, at, told),) = problems(text)
+    assert (line, at) == (2, f"auto_pause.{field}")
+    assert message in told
+
+
 def test_two_mistakes_across_the_fields_of_a_rule_are_both_told() -> None:
     told = problems(rule("rate: value, over: 1h, min: 5, above: 5"))
     rule_fields = {field.removeprefix("policies[0].rules[0].") for _, field, _ in told}

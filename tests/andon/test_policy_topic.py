@@ -7,7 +7,13 @@ from hypothesis import given
 
 from andon.errors import PolicyError
 from andon.policy import Policy, PolicyBook
-from andon.policy_topic import PolicyRecord, PolicyTable, records_of, with_others
+from andon.policy_topic import (
+    PolicyRecord,
+    PolicyTable,
+    differences,
+    records_of,
+    with_others,
+)
 from tests.andon.policy_documents import books
 from tests.eventlog import book_of
 
@@ -40,6 +46,15 @@ def test_a_value_is_a_policy_under_its_name() -> None:
     for record, policy in zip(records_of(NEW, "user:ana"), NEW.policies, strict=True):
         assert record.key == policy.name.encode()
         assert Policy.model_validate_json(record.value or b"") == policy
+
+
+def test_how_many_may_be_paused_is_part_of_a_book() -> None:
+    few = book_of({"name": "a"}, {"name": "b"}, {"name": "c"}, auto_pause={"share": "5%"})
+    assert few.fingerprint != OLD.fingerprint
+    assert str(differences(OLD, few)) == "changed auto_pause"
+    assert with_others(NEW, few).auto_pause == NEW.auto_pause
+    mixed = read(*records_of(OLD, "user:ana"), *list(records_of(few, "user:ana"))[:2])
+    assert problems(mixed)
 
 
 def test_nothing_is_held_at_first() -> None:

@@ -96,7 +96,8 @@ RECOVER = st.sampled_from(
 
 
 @st.composite
-def books(draw: st.DrawFn) -> PolicyBook:
+def books(draw: st.DrawFn, *, few_pauses: bool = False) -> PolicyBook:
+    """`few_pauses`: at times hardly anything may be paused without a person."""
     narrow = [{"capability": "send"}, {"workflow": "refunds"}, {"automation": ["agent-2", "desk"]}]
     chosen = draw(st.lists(st.sampled_from(narrow), max_size=2, unique_by=str))
     policies = []
@@ -112,7 +113,8 @@ def books(draw: st.DrawFn) -> PolicyBook:
                 **draw(conversions(own)),
             }
         )
-    return book_of(*policies)
+    few = {"share": "1%", "over": "2m", "min": draw(st.sampled_from([0, 1, 10]))}
+    return book_of(*policies, **({"auto_pause": few} if few_pauses else {}))
 
 
 # How many events back in the log an id is from: 0 is the event's own, below 0 one yet to come.

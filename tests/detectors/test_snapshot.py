@@ -36,7 +36,7 @@ def with_breaks(compiled: Compiled, log: Log, breaks: set[int]) -> list[object]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(books(), logs(), st.sets(st.integers(1, 49)))
+@given(books(few_pauses=True), logs(), st.sets(st.integers(1, 49)))
 def test_a_line_goes_on_where_its_snapshot_was_taken(
     book: PolicyBook, log: Log, breaks: set[int]
 ) -> None:

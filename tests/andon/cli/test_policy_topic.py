@@ -64,7 +64,8 @@ def test_push_pull_list_and_diff(file: Path, tmp_path: Path) -> None:
 
 def test_json_everywhere(file: Path) -> None:
     differs = json.loads(run("diff", file, "--json", status=1).stdout)
-    assert differs == {"added": ["mail", "rest"], "changed": [], "removed": [], "reordered": False}
+    nothing = {"changed": [], "removed": [], "reordered": False, "auto_pause": False}
+    assert differs == {"added": ["mail", "rest"], **nothing}
     run("push", file)
     pulled = json.loads(run("pull", "--json").stdout)
     assert [policy["name"] for policy in pulled["policies"]] == ["mail", "rest"]
