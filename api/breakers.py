@@ -18,6 +18,7 @@ from api.bodies import json_body, takes
 from api.once import IdempotencyKey
 from api.openapi import ETAG, answers
 from api.preconditions import IfMatch, expected
+from api.problems import FieldProblem, invalid
 from api.requests import Workflow
 from streams import control
 
@@ -39,13 +40,12 @@ class Breaker(BaseModel):
 
     @classmethod
     def of(cls, workflow: str, command: Command | None) -> Self:
-        """As a guard obeys it: a command that has expired leaves its workflow CLOSED."""
+        """As a guard obeys it."""
         if command is None:
             return cls(workflow=workflow, state=State.CLOSED, generation=0)
-        expired = command.expires_at is not None and command.expires_at <= datetime.now(UTC)
         return cls(
             workflow=workflow,
-            state=State.CLOSED if expired else command.state,
+            state=command.state,
             generation=command.generation,
             reason=command.reason,
             since=command.issued_at,
@@ -67,6 +67,9 @@ class Trip(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Why
+    expires_at: Timestamp | None = Field(
+        None, description="when a monitor is to put it on trial; null: a person has to"
+    )
 
 
 class Reset(BaseModel):
@@ -114,6 +117,8 @@ async def trip_breaker(
     idempotency_key: IdempotencyKey = None,
 ) -> Breaker:
     """Pause a workflow; without If-Match, whatever its generation."""
+    if order.expires_at is not None and order.expires_at <= datetime.now(UTC):
+        raise invalid([FieldProblem(field="expires_at", detail="must be ahead")])
     generation = expected(if_match)
     command = await backend.once.run(
         caller,
@@ -126,6 +131,7 @@ async def trip_breaker(
             caller.name,
             expected=generation,
             keys=backend.keys,
+            expires_at=order.expires_at,
         ),
     )
     return _tagged(Breaker.of(workflow, command), response)

@@ -23,6 +23,7 @@ from prometheus_client import start_http_server
 from andon.errors import BrokerError
 from andon.topics import ACKS, ALERTS, COMMANDS, EVENTS, HEARTBEATS, TOPICS
 from detectors.plan import Compiled
+from streams import expiry
 from streams.commands_log import CommandsLog, open_log
 from streams.dispatch import Dispatcher
 from streams.exporter import Exporter
@@ -36,6 +37,7 @@ from streams.settings import Settings
 from streams.snapshots import Snapshots, marks
 from streams.transport import APP_SETTINGS, install
 
+EXPIRE_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.25
 SHOW_EVERY_S = 1.0
 
@@ -138,6 +140,13 @@ def monitor_app(
             except BrokerError as error:
                 log.warning("%s; trying again", error)
             await asyncio.sleep(FOLLOW_EVERY_S)
+
+    @background
+    async def end_what_is_over() -> None:
+        while True:
+            now, holding = datetime.now(UTC), monitor.holding
+            await expiry.end(settings.bootstrap_servers, holding, now, keys)
+            await asyncio.sleep(EXPIRE_EVERY_S)
 
     background(changes.watch)
     background(changes.carry_out)

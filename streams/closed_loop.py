@@ -208,9 +208,7 @@ class _Workflow:
     def pause(self, now: datetime) -> Command | None:
         """The command, where it is one to stop."""
         command = self.command
-        if command is None or not command.state.refuses:
-            return None
-        return None if command.expires_at and command.expires_at <= now else command
+        return command if command is not None and command.state.refuses else None
 
     def measure(self, command: Command, now: datetime) -> Obeyed | None:
         """When the last answer is there, once."""

@@ -64,11 +64,13 @@ async def trip(
     keys: Keys = NO_KEYS,
     expected: int | None = None,
     targets: Sequence[str] = (),
+    expires_at: datetime | None = None,
 ) -> Command:
     """Pause `workflow`, or a scope, by hand, also one that no command was ever written for.
 
     `expected` is the generation that must still stand; None takes any. `targets` are globs of what
     a target's scope stands for; without them those of its last command, or its name alone.
+    `expires_at` is when a monitor is to put it on trial (see streams.expiry).
 
     Returns the command that holds now.
 
@@ -78,7 +80,7 @@ async def trip(
         GenerationError: its generation is not the expected one.
         BrokerError: no broker, or it failed halfway.
     """
-    order = _Order(Cause.TRIP, workflow, reason, user, None, expected, tuple(targets))
+    order = _Order(Cause.TRIP, workflow, reason, user, None, expected, tuple(targets), expires_at)
     return await _carry_out(bootstrap_servers, order, keys)
 
 
@@ -117,6 +119,7 @@ async def set_mode(
     reason: str,
     user: str,
     keys: Keys = NO_KEYS,
+    expires_at: datetime | None = None,
 ) -> Command:
     """Let detections pause a running workflow (`enforce`), only be told (`shadow`), or have none.
 
@@ -126,7 +129,21 @@ async def set_mode(
         ValueError, BrokerError: as for `trip`.
         TransitionError: it is in that mode already, or paused or on trial: reset it first.
     """
-    return await _carry_out(bootstrap_servers, _Order(_MODES[mode], workflow, reason, user), keys)
+    order = _Order(_MODES[mode], workflow, reason, user, expires_at=expires_at)
+    return await _carry_out(bootstrap_servers, order, keys)
+
+
+async def end(bootstrap_servers: str, command: Command, cause: Cause, keys: Keys) -> Command:
+    """Carry out what follows from `command`, whose time is over, for the one who ordered it.
+
+    Returns the command that holds now. Raises as `reset`.
+    """
+    permits = PERMITS if cause is Cause.RESET and not scope_of(command.workflow) else None
+    cause = Cause.RELEASE if permits is None else cause
+    user = command.issued_by.removeprefix("user:")
+    reason = f"its time is over: {command.reason.text}"[:1_000]
+    order = _Order(cause, command.workflow, reason, user, permits, command.generation)
+    return await _carry_out(bootstrap_servers, order, keys)
 
 
 class _Order(NamedTuple):
@@ -137,6 +154,7 @@ class _Order(NamedTuple):
     permits: int | None = None
     expected: int | None = None
     targets: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
     def check(self) -> None:
         for field, longest in (("workflow", 200), ("reason", 1_000), ("user", 200)):
@@ -145,6 +163,8 @@ class _Order(NamedTuple):
                 raise ValueError(f"{field}: must have 1 to {longest:,} characters, not only blanks")
         if self.permits is not None and self.permits < 1:
             raise ValueError("permits: must be 1 or more; nobody could pass the trial")
+        if self.expires_at is not None and self.expires_at <= datetime.now(UTC):
+            raise ValueError("expires_at: must be ahead")
         scope = scope_of(self.workflow)
         if self.targets and not (scope and scope.kind is Kind.TARGET):
             raise ValueError("targets: are of a target's scope; name one, as andon:target:stripe")
@@ -167,6 +187,7 @@ class _Order(NamedTuple):
             issued_at=datetime.now(UTC),
             issued_by=f"user:{self.user}",
             permits=self.permits,
+            expires_at=self.expires_at,
             previous=before.state,
             targets=list(self.targets) or (last.targets if last else None),
             cause=self.cause,

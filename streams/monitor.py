@@ -224,6 +224,11 @@ class Monitor:
                 await (await self._send(topic, item.workflow.encode(), item.to_json(), None))
 
     @property
+    def holding(self) -> list[Command]:
+        """The command of each workflow that holds."""
+        return list(self._commands.commands.values())
+
+    @property
     def partitions(self) -> list[TP]:
         """What this worker has."""
         return list(self._seats)

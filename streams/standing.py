@@ -54,5 +54,9 @@ def _resume(command: Command) -> str | None:
         return f"the trial, or a person: {resume_command(command.workflow, now=True)}"
     if not command.state.refuses:
         return None
-    alone = f"by itself at {format_ts(command.expires_at)}, or " if command.expires_at else ""
+    alone = (
+        f"the monitor, on trial at {format_ts(command.expires_at)}, or "
+        if command.expires_at
+        else ""
+    )
     return f"{alone}a person: {resume_command(command.workflow)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -14,27 +15,36 @@ from andon.cli.options import Json, Servers, User, Why, failure, keys_of, server
 from andon.cli.tables import tell
 from andon.commands import Command
 from andon.errors import AndonError, TransitionError
+from andon.events import format_ts
 from andon.policy import Mode
+from andon.quantities import parse_duration
 from andon.scope_names import EVERYTHING, Kind, scope_name, spoken
 
+For = Annotated[
+    str | None, typer.Option("--for", help="How long, such as 2h.", show_default="until changed")
+]
 Workflow = Annotated[str, typer.Argument(help="The workflow, as its events name it.")]
 
 
 def trip(
     workflow: Workflow,
     reason: Why,
+    lasting: For = None,
     user: User = None,
     as_json: Json = False,
     bootstrap_servers: Servers = None,
 ) -> None:
     """Pause a workflow by hand: its guards refuse every action until it is reset.
 
+    With --for a monitor puts it on trial when the time is over.
+
     Exit status: 0 paused, 1 it is paused by hand already, 2 bad input or no broker.
     """
     from streams import control
 
     servers = servers_of("trip", bootstrap_servers)
-    order = control.trip(servers, workflow, reason, user_of(user), keys=keys_of("trip"))
+    until, keys = _until("trip", lasting), keys_of("trip")
+    order = control.trip(servers, workflow, reason, user_of(user), keys=keys, expires_at=until)
     _carry_out("trip", order, as_json)
 
 
@@ -105,6 +115,7 @@ def mode(
     workflow: Workflow,
     mode: Annotated[Mode, typer.Argument(help="enforce, shadow or off.")],
     reason: Why,
+    lasting: For = None,
     user: User = None,
     as_json: Json = False,
     bootstrap_servers: Servers = None,
@@ -116,8 +127,16 @@ def mode(
     from streams import control
 
     servers = servers_of("mode", bootstrap_servers)
-    order = control.set_mode(servers, workflow, mode, reason, user_of(user), keys_of("mode"))
+    until, keys = _until("mode", lasting), keys_of("mode")
+    order = control.set_mode(servers, workflow, mode, reason, user_of(user), keys, until)
     _carry_out("mode", order, as_json)
+
+
+def _until(command: str, lasting: str | None) -> datetime | None:
+    try:
+        return datetime.now(UTC) + timedelta(seconds=parse_duration(lasting)) if lasting else None
+    except ValueError as error:
+        raise failure(command, f"for: {error}", 2) from error
 
 
 def _carry_out(name: str, order: Coroutine[Any, Any, Command], as_json: bool) -> None:
@@ -128,6 +147,8 @@ def _carry_out(name: str, order: Coroutine[Any, Any, Command], as_json: bool) ->
     except (AndonError, ValueError) as error:
         raise failure(name, error, 2) from error
     trial = f", {command.permits} actions may run" if command.permits else ""
+    if command.expires_at:
+        trial += f" until {format_ts(command.expires_at)}"
     named = spoken(command.workflow)
     text = f"{named}: {command.state.label}{trial} (generation {command.generation})"
     tell(command.model_dump(mode="json", exclude_none=True), text, as_json=as_json)

@@ -39,8 +39,9 @@ class Refusal(NamedTuple):
 class Gate:
     """Thread-safe. `barred` is False while every action may pass: the one read of the hot path.
 
-    The highest generation wins; lower or equal ones change nothing. A command whose `expires_at`
-    has passed leaves the workflow CLOSED. Losing the broker lifts no pause.
+    The highest generation wins; lower or equal ones change nothing. A pause holds until a command
+    ends it: neither losing the broker nor its `expires_at`, which is for the monitor, lifts one. So
+    a command that would lift a pause, and is heard after its own `expires_at`, does not.
 
     The state is stale until it was heard once, and again `stale_after_s` after the broker was
     lost, for `fail="closed"` at once. Then `fail` decides: `open` goes by the last known state,
@@ -79,6 +80,8 @@ class Gate:
                 self._settle()
                 return obeyed
             if self._command is not None and command.generation <= self._command.generation:
+                return False
+            if self.state.state.refuses and self._too_late(command):
                 return False
             self._command = command
             self._permits = command.permits
@@ -143,8 +146,7 @@ class Gate:
         command = self._command
         if command is None:
             return Breaker()
-        expired = command.expires_at is not None and command.expires_at <= self._clock()
-        return Breaker(State.CLOSED if expired else command.state, command.generation)
+        return Breaker(command.state, command.generation)
 
     def forked(self, on_first_use: Callable[[], None]) -> None:
         """In a forked child: keep what is obeyed, and call back before the first action."""
@@ -166,6 +168,10 @@ class Gate:
         for start in starts:
             start()
 
+    def _too_late(self, command: Command) -> bool:
+        over = command.expires_at is not None and command.expires_at <= self._clock()
+        return over and not command.state.refuses
+
     def _unlock(self) -> None:
         self._lock = threading.Lock()
         self._settle()
@@ -180,7 +186,7 @@ class Gate:
     def _paused(self, command: Command) -> Refusal:
         resume = f"Resume with: {resume_command(self._workflow)}"
         if command.expires_at:
-            resume += f", or wait until {format_ts(command.expires_at)}"
+            resume += f", or wait for its trial at {format_ts(command.expires_at)}"
         reason = f"paused, generation {command.generation}"
         return self._refusal(command.reason.text, reason, resume, command)
 

@@ -169,32 +169,39 @@ def test_late_start_obeys_the_first_of_two_commands_of_one_generation() -> None:
         assert not act(guard)
 
 
-@pytest.mark.parametrize("state", [*REFUSES, State.HALF_OPEN])
-def test_expired_command_leaves_the_workflow_closed(state: State) -> None:
+@pytest.mark.parametrize("state", REFUSES)
+def test_a_pause_holds_past_its_time_until_a_command_ends_it(state: State) -> None:
     now = [NOON]
     gate = Gate("refunds", "open", lambda: now[0])
     gate.hears(True)
     until = NOON + timedelta(hours=1)
-    gate.obey(command("refunds", 3, state, permits=0, expires_at=until))
+    gate.obey(command("refunds", 3, state, expires_at=until))
     refusal = gate.judge(take=True)
     assert refusal is not None
-    assert state is State.HALF_OPEN or "2026-11-23T13:00:00.000Z" in refusal.error.resume
-    now[0] = until
-    assert gate.judge(take=True) is None
-    assert not gate.barred
-    assert gate.state == (State.CLOSED, 3)
-    assert not gate.obey(command("refunds", 3, State.OPEN))
+    assert "its trial at 2026-11-23T13:00:00.000Z" in refusal.error.resume
+    now[0] = until + timedelta(days=1)
+    assert gate.judge(take=True) is not None
+    assert gate.state == (state, 3)
 
 
-def test_clock_of_the_application_rules_events_acks_and_expiry() -> None:
+@pytest.mark.parametrize("state", [state for state in State if not state.refuses])
+def test_what_lifts_a_pause_does_not_once_its_own_time_is_over(state: State) -> None:
+    gate = Gate("refunds", "open", lambda: NOON)
+    gate.hears(True)
+    gate.obey(command("refunds", 3, State.OPEN))
+    assert not gate.obey(command("refunds", 4, state, expires_at=NOON))
+    assert gate.state == (State.OPEN, 3)
+    assert gate.obey(command("refunds", 4, state, expires_at=NOON + timedelta(seconds=1)))
+    assert gate.state == (state, 4)
+
+
+def test_clock_of_the_application_rules_events_and_acks() -> None:
     then = datetime(2026, 3, 14, 3, tzinfo=UTC)
     with bench(clock=lambda: then) as desk:
-        desk.obey(State.OPEN, expires_at=then + timedelta(seconds=1))
+        desk.obey(State.OPEN)
         assert not act(desk.guard)
         assert desk.stream.acks[0].applied_at == then
         assert desk.event().ts == then
-        desk.obey(State.OPEN, 2, expires_at=then - timedelta(seconds=1))
-        assert act(desk.guard)
 
 
 class Deaf(MemoryTransport):

@@ -146,3 +146,14 @@ def test_without_a_key_it_does_not_start_where_signatures_are_asked_for(tmp_path
     done = subprocess.run([ANDON, "api"], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "ANDON_SIGNING_KEY: is required where ANDON_VERIFY_KEYS is set" in done.stderr
+
+
+def test_a_pause_may_be_for_a_time(api: Api, unique: Unique) -> None:
+    workflow = unique("timed")
+    url, reason = f"/v1/breakers/{workflow}/trip", "looks odd"
+    past = api.client.post(url, json={"reason": reason, "expires_at": "2026-01-31T08:00:00Z"})
+    assert past.status_code == 422
+    assert past.json()["errors"] == [{"field": "expires_at", "detail": "must be ahead"}]
+    until = "2999-01-31T08:00:00.000Z"
+    done = api.client.post(url, json={"reason": reason, "expires_at": until})
+    assert (done.status_code, done.json()["expires_at"]) == (200, until)

@@ -11,7 +11,7 @@ from andon.breaker import State
 from andon.signing import Verifier, write_new_key
 from andon.topics import COMMANDS
 from tests.andon.streaming import until
-from tests.e2e.harness import Kafka, Monitor, Unique, andon, status_of
+from tests.e2e.harness import Automation, Kafka, Monitor, Unique, andon, status_of
 from tests.eventlog import START, line
 
 STATES = tuple(State)
@@ -99,3 +99,16 @@ def test_who_has_no_key_moves_nobody(
         until(
             lambda: monitor.metric("andon_breaker_state", workflow=workflow) == number, "the reset"
         )
+
+
+def test_a_pause_for_a_time_ends_on_trial_by_itself(
+    kafka: Kafka, monitor: Monitor, unique: Unique
+) -> None:
+    workflow = unique("people")
+    with Automation(kafka, workflow) as bot:
+        told = andon(kafka, "trip", workflow, "--reason", "looks odd", "--for", "3s")
+        assert "Paused by hand until 20" in told
+        until(lambda: bot.refund(1).startswith("refused, generation 1"), "the pause")
+        until(lambda: status_of(kafka, workflow)["state"] == "HALF_OPEN", "the trial")
+        until(lambda: bot.refund(1) == "done", "the guard")
+    assert "for: " in andon(kafka, "trip", workflow, "--reason", "x", "--for", "soon", status=2)
