@@ -26,6 +26,12 @@ _RULE = ("workflow", "policy", "rule", "rate")
 MONITOR: tuple[Metric, ...] = (
     Metric("andon_records_total", "counter", "Records read from the event topic.", ("partition",)),
     Metric(
+        "andon_scope_records_total",
+        "counter",
+        "Records read of the second stage, where policies of scopes are judged.",
+        ("partition",),
+    ),
+    Metric(
         "andon_events_total",
         "counter",
         "Events by what became of them: counted, not_live, unwatched, late, duplicate, rejected.",
@@ -148,6 +154,12 @@ MONITOR: tuple[Metric, ...] = (
     Metric("andon_groups", "gauge", "Groups of rules with `per` or `same` that are held."),
     Metric("andon_window_events", "gauge", "Events that the windows hold."),
     Metric("andon_lag_records", "gauge", "Records not yet read, as last seen.", ("partition",)),
+    Metric(
+        "andon_scope_lag_records",
+        "gauge",
+        "Records of the second stage not yet read, as last seen.",
+        ("partition",),
+    ),
     Metric(
         "andon_batch_seconds",
         "histogram",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ from andon.globs import CapabilityGlobs, Globs, matches
 from andon.limit import Limit, Scope
 from andon.quantities import DURATION_SCHEMA, Duration, format_duration, parse_duration
 from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
+from andon.whose import Whose, WhoseBreaker
 
 __all__ = [
     "PRESETS",
@@ -171,9 +173,12 @@ class Match(PolicyModel):
     workflow: Globs = ("*",)
     automation: Globs = ("*",)
     capability: CapabilityGlobs = ("*",)
+    target: Globs | None = Field(
+        None, description="only in a policy of a scope; null: any, or none"
+    )
 
     def accepts(self, workflow: str, automation: str, capability: str) -> bool:
-        """True where all three match."""
+        """True where all three match; of `target` it says nothing."""
         return (
             matches(self.workflow, workflow)
             and matches(self.automation, automation)
@@ -191,6 +196,7 @@ class Policy(PolicyModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     match: Match = Match()
+    breaker: WhoseBreaker = Field(Whose(), description="whose breaker its rules move")
     mode: Annotated[Mode, BeforeValidator(_off)] = Field(
         "enforce", description="pause, only tell, or do nothing"
     )
@@ -226,6 +232,24 @@ class Policy(PolicyModel):
             raise ValueError(f"convert: {text} in one, or remove this")
         return self
 
+    @model_validator(mode="after")
+    def _fits_its_breaker(self) -> Policy:
+        if problems := list(self._misfits()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _misfits(self) -> Iterator[str]:
+        if self.breaker.kind is None:
+            if self.match.target is not None:
+                text = "is for a policy of a scope; use `where: {target: ...}` in the rules"
+                yield f"match.target: {text}, or name its `breaker`"
+            return
+        if self.breaker.target is not None and self.match.target is None:
+            yield "match.target: is needed to say which targets `breaker` stands for, as in ch_*"
+        for field in ("limits", "scope"):
+            if field in self.model_fields_set:
+                yield f"{field}: belongs to workflows; put it into a policy without `breaker`"
+
     @field_validator("rules")
     @classmethod
     def _rules_have_their_own_names(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -238,7 +262,10 @@ class Policy(PolicyModel):
 
 
 class PolicyBook(PolicyModel):
-    """All policies of a file, in order: the first that matches an event is its policy."""
+    """All policies of a file, in order: the first that matches an event is its policy.
+
+    Policies of scopes are apart: of each kind of scope the first that matches counts too.
+    """
 
     version: Literal[1]
     policies: Annotated[tuple[Policy, ...], Field(strict=False, json_schema_extra={"minItems": 1})]
@@ -264,8 +291,10 @@ class PolicyBook(PolicyModel):
         return hashlib.sha256(b"\n".join(parts)).hexdigest()[:12]
 
     def find(self, workflow: str, automation: str, capability: str) -> int | None:
-        """The place of the first policy that matches, or None."""
+        """The place of the first policy of workflows that matches, or None."""
         for place, policy in enumerate(self.policies):
-            if policy.match.accepts(workflow, automation, capability):
+            if policy.breaker.kind is None and policy.match.accepts(
+                workflow, automation, capability
+            ):
                 return place
         return None

@@ -130,16 +130,19 @@ def _globs(draft: Draft) -> Iterator[tuple[Path_, str, str]]:
 
 def _unreached(draft: Draft) -> Iterator[Problem]:
     """Policies whose every event an earlier one takes: the first that matches counts."""
-    above: list[tuple[str, Any]] = []
+    above: list[tuple[str, Any, Any]] = []
     for at, policy in _policies(draft):
         match = policy.get("match") or {}
-        for name, earlier in above if isinstance(match, dict) else ():
+        breaker = policy.get("breaker", "workflow")
+        for name, kind, earlier in above if isinstance(match, dict) else ():
+            if kind != breaker or "target" in earlier:
+                continue
             if all(_covers(earlier.get(field, "*"), match.get(field, "*")) for field in NAMED[:3]):
                 text = f"is never reached: policy {shown(name)} above takes all that it matches"
                 yield draft.problem((*at, "match"), f"{text}; move it up", warning=True)
                 break
         if isinstance(match, dict):
-            above.append((str(policy.get("name")), match))
+            above.append((str(policy.get("name")), breaker, match))
 
 
 def _covers(earlier: Any, later: Any) -> bool:

@@ -36,14 +36,14 @@ def _lines(book: PolicyBook, notes: Callable[[Policy, Rule], Sequence[str]]) -> 
         fields.pop("rules", None)
         yield f"  - name: {flow(fields.pop('name'))}"
         for name, value in fields.items():
-            if name in ("match", "mode"):
+            if name in ("match", "breaker", "mode"):
                 yield f"    {name}: {flow(_single(value))}"
         yield "    rules:" if policy.rules else "    rules: []"
         for rule in policy.rules:
             yield from _comments(notes(policy, rule), "      ")
             yield f"      - {flow(_single(_rule(rule)))}"
         for name, value in fields.items():
-            if name not in ("match", "mode"):
+            if name not in ("match", "breaker", "mode"):
                 yield f"    {name}: {flow(value)}"
 
 

@@ -14,6 +14,7 @@ ALERTS: Final = "andon.alerts"
 DEAD_LETTERS: Final = "andon.dead-letters"
 POLICIES: Final = "andon.policies"
 APPROVALS: Final = "andon.approvals"
+SCOPES: Final = "andon.scopes"
 
 KAFKA_DEFAULT_MESSAGE_BYTES: Final = 1_048_588
 """What Apache Kafka takes in one batch unless told otherwise; also the largest event."""
@@ -70,6 +71,8 @@ TOPICS: Final = (
     TopicSpec(
         POLICIES, "policy name", "compacted", "andon policy push", "monitor, guards", partitions=1
     ),
+    # The second stage: events of all workflows again, by the scope whose breaker a policy moves.
+    TopicSpec(SCOPES, "scope", "time", "monitor", "monitor", timestamps="LogAppendTime"),
     # Stamped by the broker: its clock alone says whether an answer came in time.
     TopicSpec(
         APPROVALS,

@@ -128,6 +128,9 @@ class Ledger:
         names, which = taken.columns.workflows_of(done)
         different = [self.pages[name] for name in names]
         pages = [different[index] for index in which.tolist()]
+        for place, index in enumerate(done.tolist() if taken.barred else ()):
+            if scope := taken.barred.get(index):
+                pages[place] = self.pages[scope]
         blocked = (taken.fates[done] == BLOCKED).tolist()
         numbers: list[int] = []
         for command in taken.effects.commands:

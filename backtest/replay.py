@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from andon.policy import Policy, PolicyBook
+from backtest.stages import Stages
 from detectors.columns import Records
-from detectors.line import Line, Taken
+from detectors.line import Taken
 from detectors.plan import compile_book
 
 BATCH = 10_000
@@ -22,10 +23,11 @@ def replay(
         book: the policies.
         lines: raw records; a line that is no event comes back as rejected.
         batch_size: how many lines are judged at once; it changes nothing but memory and speed.
-        latch: let trips take effect: a paused workflow's events are not executed.
+        latch: let trips take effect: a paused workflow's events are not executed. With policies
+            of scopes that is slower: events are judged one by one.
     """
-    line = Line(compile_book(book), "blocked" if latch else "runs")
-    return map(line.take, batches(lines, batch_size))
+    stages = Stages(compile_book(book), "blocked" if latch else "runs")
+    return map(stages.take, batches(lines, 1 if stages.one_by_one else batch_size))
 
 
 def batches(lines: Iterable[bytes], batch_size: int = BATCH) -> Iterator[Records]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from andon.errors import EventError
-from andon.events import Event, parse_event
+from andon.events import parse_event, parse_ts
 from andon.rule import SAME_FIELDS
 from detectors.columns import Columns, Records, Rejected
 from detectors.fields import FIELDS, NUMBER_OF
@@ -23,6 +23,7 @@ from detectors.kernel.spans import ORDER_ROOM
 from detectors.plan import Compiled
 from detectors.profiles import RESERVED, Profiles
 from detectors.recent import Texts
+from detectors.scoped import parse_forwarded
 from detectors.state import EVENT, NONE
 from detectors.times import micros
 from detectors.windows import Windows
@@ -73,11 +74,12 @@ class _Out(NamedTuple):
 
 
 class Decoder:
-    """Reads the records of one partition for its windows."""
+    """Reads the records of one partition for its windows; with `scoped` those of scopes."""
 
-    def __init__(self, compiled: Compiled, windows: Windows) -> None:
+    def __init__(self, compiled: Compiled, windows: Windows, *, scoped: bool = False) -> None:
         self._windows = windows
-        self._profiles = Profiles(compiled, windows)
+        self._parse = parse_forwarded if scoped else _parse_plain
+        self._profiles = Profiles(compiled, windows, scoped=scoped)
         self._plans = _plans_of(compiled, windows.columns)
         value = np.zeros(1)
         order = np.zeros(ORDER_ROOM, np.int64)
@@ -110,12 +112,11 @@ class Decoder:
         rejected = []
         for record in map(int, np.flatnonzero(out.state == ODD)):
             try:
-                event = _parsed(records, record)
+                parsed[record] = event = self._parsed(records, record)
             except EventError as error:
                 rejected.append(Rejected(record, error))
             else:
-                parsed[record] = from_event(event)
-                self._place(record, parsed[record], micros(event.ts), out)
+                self._place(record, event, micros(parse_ts(event.ts)), out)
         return self._columns(records, source, out, parsed, rejected)
 
     def _columns(
@@ -151,6 +152,11 @@ class Decoder:
             policy = int(self._profiles.known.actors[out.actor[record]]["policy"])
             self._profiles.learn_act(key, policy, event)
 
+    def _parsed(self, records: Records, record: int) -> WireEvent:
+        key = None if records.keys is None else records.keys[record]
+        append_ms = None if records.appended_ms is None else int(records.appended_ms[record])
+        return self._parse(records.values[record], key=key, append_ms=append_ms)
+
     def _place(self, record: int, event: WireEvent, time: int, out: _Out) -> None:
         """Fill in an event that pydantic has read, by the same code as all others."""
         texts, spans = bytearray(), self._scratch.spans
@@ -169,10 +175,8 @@ class Decoder:
                 self._learn(record, out, event)
 
 
-def _parsed(records: Records, record: int) -> Event:
-    key = None if records.keys is None else records.keys[record]
-    append_ms = None if records.appended_ms is None else int(records.appended_ms[record])
-    return parse_event(records.values[record], key=key, append_ms=append_ms)
+def _parse_plain(raw: bytes | None, *, key: bytes | None, append_ms: int | None) -> WireEvent:
+    return from_event(parse_event(raw, key=key, append_ms=append_ms))
 
 
 def _source(records: Records) -> _Source:

@@ -118,7 +118,13 @@ def _command(move: Move) -> Command:
         permits_every_s=dealt and dealt.every,
         trips=move.trips,
         limited_until=move.limited_until,
+        targets=_targets(move.policy),
     )
+
+
+def _targets(policy: Policy) -> list[str] | None:
+    """What guards need of a policy to know the targets of its scope."""
+    return list(policy.match.target or ()) if policy.breaker.target is not None else None
 
 
 def _transition(move: Move) -> Audit:

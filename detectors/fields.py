@@ -45,6 +45,7 @@ FIELDS: Final = (
     Field("traceparent", nullable=True, kept=False),
     Field("labels", OBJECT),
     Field("specversion", FOREIGN),
+    Field("andon_policy", nullable=True),  # see detectors.scoped
 )
 
 NUMBER_OF: Final = {field.name: number for number, field in enumerate(FIELDS)}

@@ -6,6 +6,7 @@ own, so that live, shadow, backtest and demo decide alike and a replay decides t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,14 +21,21 @@ from detectors.effects import COARSE, Effects, detected, noted
 from detectors.forgetting import BOUNDS, Bounds
 from detectors.found import READING, Edge
 from detectors.group_names import GroupNames
+from detectors.kernel.loop import BLOCKED
 from detectors.plan import Compiled
 from detectors.recent import Recent
+from detectors.scoped import Forward, Forwarder
 from detectors.standings import Standings
+from detectors.state import NONE
 from detectors.times import micros
 from detectors.unconverted import unconverted
 from detectors.windows import Windows
 
 Paused = Literal["leaks", "blocked", "runs"]
+
+
+Bar = Callable[[Columns, int], str | None]
+"""The scope whose pause blocks an event, where one does."""
 
 
 class Taken(NamedTuple):
@@ -37,6 +45,8 @@ class Taken(NamedTuple):
     fates: NDArray[np.int8]  # one of loop.COUNTED, LATE, DUPLICATE, BLOCKED an event
     effects: Effects
     readings: NDArray[np.void]  # windows.READING; none where a line does not read out
+    forwards: list[Forward]  # to the second stage
+    barred: dict[int, str]  # of events that were blocked by a scope: its name
 
 
 class Line:
@@ -49,34 +59,40 @@ class Line:
         *,
         bounds: Bounds = BOUNDS,
         read_out: bool = False,
+        scoped: bool = False,
     ) -> None:
         """`paused` says what an event of a paused workflow means.
 
         "leaks": it was executed all the same (live). "blocked": it would not have been executed
         (simulation). "runs": nothing is ever paused (detections only).
         `read_out` keeps what every rule measures at every event, for those who study a log.
+        `scoped`: its events are those that another line has forwarded.
         """
         self.windows = Windows(compiled, bounds, read_out=read_out)
         self.standings = Standings(compiled.book)
-        self.decoder = Decoder(compiled, self.windows)
+        self.decoder = Decoder(compiled, self.windows, scoped=scoped)
+        self.scoped = scoped
+        self.forwarder = Forwarder(compiled.book) if not scoped else None
         self.recent = Recent()
         self.group_names = GroupNames(compiled)
         self.compiled = compiled
         self.bounds = bounds
+        self.bar: Bar | None = None
         self._paused = paused
 
     def take(self, records: Records) -> Taken:
         """Judge records in log order. Where the log was cut into batches changes nothing."""
         columns = self.decoder.read(records)
         fates, none = np.zeros(len(columns.events), np.int8), np.zeros(0, READING)
-        taken = Taken(columns, fates, Effects.none(), none)
+        taken = Taken(columns, fates, Effects.none(), none, [], {})
         taken.effects.rejected.extend(columns.rejected)
         self.recent.add(columns.batch["key"], columns.event_ids)
         start = 0
         while start < len(columns.events):
             start = self._stretch(taken, start)
         taken.effects.unconverted.update(unconverted(self.compiled, columns, fates))
-        return taken._replace(readings=self.windows.readings())
+        forwards = self.forwarder.forwards(columns) if self.forwarder else []
+        return taken._replace(readings=self.windows.readings(), forwards=forwards)
 
     def replay(self, records: Records) -> None:
         """Let records pass through the windows again; what followed from them was done before."""
@@ -125,7 +141,7 @@ class Line:
 
     def _stretch(self, taken: Taken, start: int) -> int:
         """Judge events up to the next one that moves a breaker; the index after it."""
-        columns, fates, effects, _ = taken
+        columns, fates, effects = taken.columns, taken.fates, taken.effects
         due = self.standings.next_due(columns, start)
         if due == start:
             self.standings.wake(columns, start, effects)
@@ -133,6 +149,7 @@ class Line:
             due = self.standings.next_due(columns, start)
         if self._paused == "blocked":
             self.standings.block(columns, fates, range(start, due))
+            self._block_by_scopes(taken, range(start, due))
         end, edges = self.windows.take(
             columns.batch, columns.groups, fates, range(start, due), stop=True
         )
@@ -147,6 +164,13 @@ class Line:
         if self.windows.coarsened():
             effects.audits.append(noted("coarse", columns, end - 1, COARSE))
         return end
+
+    def _block_by_scopes(self, taken: Taken, span: range) -> None:
+        for index in span if self.bar else ():
+            scope = self.bar(taken.columns, index) if self.bar else None
+            if scope and taken.fates[index] != BLOCKED:
+                taken.columns.batch["stream"][index] = NONE
+                taken.fates[index], taken.barred[index] = BLOCKED, scope
 
     def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
         if self.standings.of(columns.events[edge.event].workflow).state is State.DISABLED:

@@ -19,7 +19,7 @@ PROFILES_MAX = 1 << 19
 """Profiles that are remembered; past it all are forgotten and learnt again."""
 
 WATCHED, UNWATCHED, NOT_LIVE, RESERVED = 0, 1, 2, 3
-"""Kinds of events. RESERVED: under a name that no workflow may have."""
+"""Kinds of events. RESERVED: a workflow under the name of a scope, or the other way round."""
 
 ACTOR = np.dtype(
     [
@@ -50,8 +50,14 @@ class Known(NamedTuple):
 class Profiles:
     """Learns from events. `known` holds what; `workflows` are the names' numbers in it."""
 
-    def __init__(self, compiled: Compiled, windows: Windows) -> None:
+    def __init__(self, compiled: Compiled, windows: Windows, *, scoped: bool) -> None:
         self._compiled = compiled
+        self._scoped = scoped
+        self._places = {
+            policy.name: place
+            for place, policy in enumerate(compiled.book.policies)
+            if policy.breaker.kind is not None
+        }
         self._windows = windows
         self.know_currencies(list(compiled.currencies))
         self.forget()
@@ -96,12 +102,18 @@ class Profiles:
         self._acts += 1
 
     def _kind_and_policy(self, event: WireEvent) -> tuple[int, int]:
-        if scope_of(event.workflow):
+        forwarded = scope_of(event.workflow) is not None
+        if forwarded is not self._scoped or (forwarded and event.andon_policy is None):
             return RESERVED, NONE
-        policy = self._compiled.book.find(event.workflow, event.automation, event.capability)
+        policy = self._policy(event)
         if policy is None or self._compiled.book.policies[policy].mode == "off":
             return UNWATCHED, NONE
         return (WATCHED if event.mode == "live" else NOT_LIVE), policy
+
+    def _policy(self, event: WireEvent) -> int | None:
+        if self._scoped:
+            return self._places.get(event.andon_policy or "")
+        return self._compiled.book.find(event.workflow, event.automation, event.capability)
 
     def _bits(self, event: WireEvent, policy: int) -> int:
         bits = flags.BITS[event.outcome] | flags.BITS[event.by]

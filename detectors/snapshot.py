@@ -47,13 +47,15 @@ def snapshot_of(line: Line) -> Snapshot:
     return Snapshot({**state._asdict(), "recent": keys}, text)
 
 
-def line_of(compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS) -> Line:
-    """A line that stands where that of the snapshot stood.
+def line_of(
+    compiled: Compiled, snapshot: Snapshot, bounds: Bounds = BOUNDS, *, scoped: bool = False
+) -> Line:
+    """A line that stands where that of the snapshot stood; `scoped` as for Line.
 
     Raises:
         ValueError, KeyError: the snapshot is no such thing; see `fingerprint`.
     """
-    line, names = Line(compiled, bounds=bounds), msgspec.json.decode(snapshot.names)
+    line, names = Line(compiled, bounds=bounds, scoped=scoped), msgspec.json.decode(snapshot.names)
     types = line.windows.state._asdict()
     # What was read from a file has lost that its records are aligned; the loop must know.
     arrays = {name: snapshot.arrays[name].view(like.dtype) for name, like in types.items()}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from andon.breaker import Authority, Breaker, Cause, State
 from andon.commands import Command, Reason
 from andon.policy import Policy, PolicyBook, format_duration
+from andon.scope_names import scope_of
 from detectors import leaks
 from detectors.auto_pauses import AutoPauses
 from detectors.columns import Columns
@@ -63,6 +64,7 @@ class Standings:
         self._by_name = {policy.name: policy for policy in book.policies}
         self.all: dict[str, Standing] = {}
         self.auto_pauses = AutoPauses(book.auto_pause)
+        self.scopes: set[str] = set()  # the names in it that are those of scopes
         self._held: set[str] = set()  # those that are not CLOSED
 
     def of(self, workflow: str) -> Breaker:
@@ -280,5 +282,7 @@ class Standings:
 
     def _set(self, workflow: str, standing: Standing) -> None:
         self.all[workflow] = standing
+        if scope_of(workflow):
+            self.scopes.add(workflow)
         held = standing.breaker.state is not State.CLOSED
         (self._held.add if held else self._held.discard)(workflow)

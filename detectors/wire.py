@@ -31,6 +31,7 @@ class WireEvent(Struct, gc=False):
     by: str = "automation"
     mode: str = "live"
     run: str | None = None
+    andon_policy: str | None = None  # see detectors.scoped
 
 
 _decode = msgspec.json.Decoder(WireEvent).decode

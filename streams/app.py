@@ -21,7 +21,7 @@ import faust
 from prometheus_client import start_http_server
 
 from andon.errors import BrokerError
-from andon.topics import ACKS, ALERTS, COMMANDS, EVENTS, HEARTBEATS, TOPICS
+from andon.topics import ACKS, ALERTS, COMMANDS, EVENTS, HEARTBEATS, SCOPES, TOPICS
 from detectors.plan import Compiled
 from streams import expiry
 from streams.commands_log import CommandsLog, open_log
@@ -108,7 +108,7 @@ def monitor_app(
     stack.push_async_callback(monitor.close)
     stack.push_async_callback(source.close)
     changes = PolicyChanges(policies.book, source, monitor, exporter, settings, tell)
-    install(app, [EVENTS], monitor)
+    install(app, [EVENTS, SCOPES], monitor)
 
     @app.task
     async def serve_metrics() -> None:

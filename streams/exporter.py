@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from andon.breaker import State
+from andon.breaker import Breaker, State
 from andon.commands import Ack
 from andon.events import Event
 from andon.metrics import MONITOR
@@ -54,10 +54,11 @@ class Exporter:
             self.add("andon_dead_letters_total", 0, field=field)
 
     def took(self, taken: Taken, line: Line) -> None:
-        """Count a judged batch."""
+        """Count a judged batch; events are counted where they are read first."""
         effects = taken.effects
-        self._count_fates(taken)
-        self._count_actions(taken, line)
+        if not line.scoped:
+            self._count_fates(taken)
+            self._count_actions(taken, line)
         for rejected in effects.rejected:
             self.add("andon_dead_letters_total", field=rejected.error.field.split(".")[0])
         for detection in effects.detections:
@@ -83,9 +84,12 @@ class Exporter:
                 money = {"workflow": workflow, "currency": leak.currency.upper()}
                 self.add("andon_leaked_money_total", leak.value, **money)
 
-    def finished(self, partition: int, records: int, seconds: float) -> None:
+    def finished(
+        self, partition: int, records: int, seconds: float, *, scoped: bool = False
+    ) -> None:
         """A batch has been judged and all that follows is written."""
-        self.add("andon_records_total", records, partition=str(partition))
+        counter = "andon_scope_records_total" if scoped else "andon_records_total"
+        self.add(counter, records, partition=str(partition))
         self._metrics["andon_batch_seconds"].observe(seconds)
         self._metrics["andon_last_batch_timestamp_seconds"].set(time())
 
@@ -102,6 +106,7 @@ class Exporter:
         lines: list[Line],
         lag: Mapping[int, int],
         guards: Mapping[str, Guards] = MappingProxyType({}),
+        scope_lag: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         """Set the gauges: where workflows and rules stand, what is held, what waits.
 
@@ -109,14 +114,16 @@ class Exporter:
             lines: all lines of this worker.
             lag: records not yet read, by partition.
             guards: how many each workflow has.
+            scope_lag: as `lag`, of the second stage.
         """
         self.set("andon_heartbeat_timestamp_seconds", time())
         if monotonic() - self._gauges_at < GAUGES_EVERY_S:
             return
         self._gauges_at = monotonic()
         before, self._shown = self._shown, set()
-        for partition, records in lag.items():
-            self.set("andon_lag_records", records, partition=str(partition))
+        for gauge, behind in (("andon_lag_records", lag), ("andon_scope_lag_records", scope_lag)):
+            for partition, records in behind.items():
+                self.set(gauge, records, partition=str(partition))
         self.set("andon_window_events", sum(line.windows.events_held for line in lines))
         self.set("andon_workflows", sum(line.windows.workflows_held for line in lines))
         self.set("andon_groups", sum(line.windows.groups_held for line in lines))
@@ -129,7 +136,7 @@ class Exporter:
         for line in lines:
             self.set("andon_policy_info", 1, version=line.compiled.book.fingerprint)
             self._show_rules(line)
-            self._show_breakers(line)
+        self._show_breakers(lines)
         self._show_guards(guards)
         for name, values in before - self._shown:  # of partitions that another worker has now
             self._metrics[name].remove(*values)
@@ -234,10 +241,17 @@ class Exporter:
                 self.add("andon_held_back_total", 0, **labels)
                 self.add("andon_detections_total", 0, mode=policy.mode, **labels)
 
-    def _show_breakers(self, line: Line) -> None:
-        for workflow, _, _ in self._labelled(line):
-            state = line.standings.of(workflow).state
-            self.set("andon_breaker_state", _STATES[state], workflow=workflow)
+    def _show_breakers(self, lines: list[Line]) -> None:
+        newest: dict[str, Breaker] = {}  # what a person has done to a scope all lines have heard
+        for line in lines:
+            labelled = [workflow for workflow, _, _ in self._labelled(line)]
+            for workflow in map(self._label, (*labelled, *line.standings.scopes)):
+                breaker = line.standings.of(workflow)
+                newest[workflow] = max(newest.get(workflow, breaker), breaker, key=_generation)
+        for workflow, breaker in newest.items():
+            if workflow == OTHER:
+                continue
+            self.set("andon_breaker_state", _STATES[breaker.state], workflow=workflow)
             for counter in ("andon_leaked_actions_total", "andon_acks_total"):
                 self.add(counter, 0, workflow=workflow)
 
@@ -249,3 +263,7 @@ class Exporter:
         for label, number in live.items():
             self.set("andon_guards_live", number, workflow=label)
             self.set("andon_acks_missing", missing[label], workflow=label)
+
+
+def _generation(breaker: Breaker) -> int:
+    return breaker.generation

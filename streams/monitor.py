@@ -22,7 +22,7 @@ from faust.types import TP
 
 from andon.commands import Alert, Audit, Command, Position
 from andon.signing import Signer
-from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS
+from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS, EVENTS, SCOPES
 from detectors.columns import Records, Rejected
 from detectors.effects import Effects
 from detectors.forgetting import BOUNDS, Bounds
@@ -94,9 +94,7 @@ class Monitor:
         others = {tp: offset for tp, offset in committed.items() if tp not in seats}
         restored = await self._snapshots.restore(self._compiled, self._bounds, others)
         for tp, offset in others.items():
-            seats[tp] = (
-                Seat(*restored[tp]) if tp in restored else Seat.empty(self._compiled, self._bounds)
-            )
+            seats[tp] = Seat(*restored[tp]) if tp in restored else self._empty_seat(tp)
             seats[tp].learn(moves_of(self._commands.history, tp, offset))
         self._seats = seats
         await self.write(
@@ -128,14 +126,15 @@ class Monitor:
                 seat.line.replay(records)
             else:
                 taken = self._news(seat.line.take(records))
-                await self._carry_out(taken.effects, records)
+                await self._carry_out(taken, records)
                 for leak in taken.effects.leaks:
                     self._pauses.loop.leak(leak)
                 self._exporter.took(taken, seat.line)
         seat.arrive(batch.last + 1)
         seat.last = Mark.of(batch.last, batch.timestamps[-1], batch.values[-1])
         self._snapshots.offer(tp, seat.line, seat.last)
-        self._exporter.finished(batch.partition, len(batch), perf_counter() - started)
+        seconds, scoped = perf_counter() - started, seat.line.scoped
+        self._exporter.finished(batch.partition, len(batch), seconds, scoped=scoped)
 
     async def close(self) -> None:
         """Write down what the lines hold, except one that is at work."""
@@ -157,7 +156,7 @@ class Monitor:
 
     async def look_after_pauses(self, now: datetime) -> None:
         """See whether pauses hold, by what the log says of commands, guards and leaks."""
-        mine = {tp.partition for tp in self._seats}
+        mine = {tp.partition for tp in self._seats if tp.topic == EVENTS}
         await self._pauses.look(self._commands.take_facts(), now, mine, self._compiled.book)
 
     def adopt(self, compiled: Compiled) -> None:
@@ -173,7 +172,7 @@ class Monitor:
             await self._renew(old[0])
 
     async def _renew(self, tp: TP) -> None:
-        old, new = self._seats[tp], self._empty_seat()
+        old, new = self._seats[tp], self._empty_seat(tp)
         async with self._open_reader() as read:
             behind, before = old.next, math.inf
             # As long as it is far behind and gains ground, events go on meanwhile.
@@ -188,8 +187,8 @@ class Monitor:
                     new.last = old.last
                     self._seats[tp] = new
 
-    def _empty_seat(self) -> Seat:
-        return Seat.empty(self._compiled, self._bounds)
+    def _empty_seat(self, tp: TP) -> Seat:
+        return Seat.empty(tp, self._compiled, self._bounds)
 
     def _is_old(self, seat: Seat) -> bool:
         return seat.line.compiled is not self._compiled
@@ -241,8 +240,15 @@ class Monitor:
             now: the time, of the wall.
         """
         lines = [seat.line for seat in self._seats.values()]
-        lag = {tp.partition: max(0, ends.get(tp, 0) - s.next) for tp, s in self._seats.items()}
-        self._exporter.show(lines, lag, self._pauses.loop.guards(now))
+        lag, scope_lag = (
+            {
+                tp.partition: max(0, ends.get(tp, 0) - seat.next)
+                for tp, seat in self._seats.items()
+                if tp.topic == topic
+            }
+            for topic in (EVENTS, SCOPES)
+        )
+        self._exporter.show(lines, lag, self._pauses.loop.guards(now), scope_lag)
 
     def _news(self, taken: Taken) -> Taken:
         """Without the commands that a worker before us has written."""
@@ -253,14 +259,19 @@ class Monitor:
             new = list(map(self._signer.sign, new))
         return taken._replace(effects=effects._replace(commands=new))
 
-    async def _carry_out(self, effects: Effects, records: Records) -> None:
+    async def _carry_out(self, taken: Taken, records: Records) -> None:
         # All are queued before the first is waited for.
+        effects = taken.effects
         sent = [
             await self._send(topic, item.workflow.encode(), item.to_json(), None)
             for topic, items in _topics(effects)
             for item in items
         ]
         sent += [await self._bury(rejected, records) for rejected in effects.rejected]
+        sent += [
+            await self._send(SCOPES, forward.scope.encode(), forward.value, None)
+            for forward in taken.forwards
+        ]
         await asyncio.gather(*sent)
 
     def _bury(self, rejected: Rejected, records: Records) -> Any:

@@ -10,6 +10,7 @@ from andon.commands import Alert, Audit, Command, Reason
 from andon.globs import matches
 from andon.ids import derived_id
 from andon.policy import Obey, Policy, PolicyBook
+from andon.scope_names import scope_of
 from streams.closed_loop import ClosedLoop, Fact, NotObeyed, Obeyed
 from streams.exporter import Exporter
 
@@ -58,7 +59,14 @@ def policy_of(book: PolicyBook, command: Command) -> Policy | None:
     for policy in book.policies:
         if policy.name == command.reason.policy:
             return policy
-    return next((p for p in book.policies if matches(p.match.workflow, command.workflow)), None)
+    return next((each for each in book.policies if _may_watch(each, command.workflow)), None)
+
+
+def _may_watch(policy: Policy, workflow: str) -> bool:
+    scope, whose = scope_of(workflow), policy.breaker
+    if scope is None:
+        return whose.kind is None and matches(policy.match.workflow, workflow)
+    return scope.kind is whose.kind and whose.target in (None, scope.name)
 
 
 def obeyed(effect: Obeyed) -> Audit:

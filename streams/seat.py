@@ -12,6 +12,7 @@ from faust.types import TP
 
 from andon.breaker import Cause
 from andon.commands import Command
+from andon.topics import SCOPES
 from detectors.columns import Records
 from detectors.forgetting import Bounds
 from detectors.line import Line
@@ -37,9 +38,9 @@ class Seat:
     last: Mark | None = None  # the record that it has judged last; None while it is at work
 
     @classmethod
-    def empty(cls, compiled: Compiled, bounds: Bounds) -> Seat:
-        """At the beginning of the log, where every workflow runs."""
-        return cls(Line(compiled, bounds=bounds))
+    def empty(cls, tp: TP, compiled: Compiled, bounds: Bounds) -> Seat:
+        """At the beginning of a partition's log, where every workflow runs."""
+        return cls(Line(compiled, bounds=bounds, scoped=tp.topic == SCOPES))
 
     def learn(self, moves: Iterable[Move]) -> None:
         """Take in the log's commands of now, as far as they are not known yet."""

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 from xxhash import xxh3_64_hexdigest
 
+from andon.topics import SCOPES
 from detectors.forgetting import Bounds
 from detectors.line import Line
 from detectors.plan import Compiled
@@ -98,7 +99,9 @@ class Snapshots:
         lines = {}
         for tp, found in saved.items():
             if now.get(tp) == found.last:
-                lines[tp] = (line_of(compiled, found.snapshot, bounds), found.last.offset + 1)
+                scoped = tp.topic == SCOPES
+                line = line_of(compiled, found.snapshot, bounds, scoped=scoped)
+                lines[tp] = (line, found.last.offset + 1)
             else:
                 log.warning("%s is not the log that its snapshot is of: it is read again", tp)
         return lines

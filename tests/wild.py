@@ -10,7 +10,7 @@ import numpy as np
 
 from andon.commands import EVERY_WORKFLOW, Alert, Audit, Command
 from andon.policy import PolicyBook
-from andon.topics import ALERTS, AUDIT, COMMANDS
+from andon.topics import ALERTS, AUDIT, COMMANDS, SCOPES
 from detectors.columns import Records
 from detectors.effects import Effects
 from detectors.line import Line
@@ -38,7 +38,7 @@ RECOVER = {
 def uninterrupted(book: PolicyBook, topic: str, partition: int, records: Sequence[Any]) -> Written:
     """What one line that reads all records (with `key`, `value`, `timestamp`, `offset`) writes."""
     effects = (
-        Line(compile_book(book))
+        Line(compile_book(book), scoped=topic == SCOPES)
         .take(
             Records(
                 values=[record.value for record in records],

@@ -201,7 +201,7 @@ def _done(command: str, order: Coroutine[Any, Any, T]) -> T:
 
 
 def _row(policy: Policy) -> dict[str, Any]:
-    match = {field: ", ".join(globs) for field, globs in policy.match}
+    match = {field: ", ".join(globs) for field, globs in policy.match if globs}
     about = {"name": policy.name, "version": policy.version, "mode": policy.mode}
     return about | {"rules": len(policy.rules)} | match
 

@@ -35,7 +35,9 @@ _EVENT_ID, _TS, _WORKFLOW, _TARGET, _VALUE, _CURRENCY, _RECIPIENTS, _REVERSES, _
         *("recipients", "reverses", "run"),
     )
 )
-_ACTOR = np.array([NUMBER_OF[name] for name in ("workflow", "automation", "capability", "mode")])
+_ACTOR = np.array(
+    [NUMBER_OF[name] for name in ("workflow", "automation", "capability", "mode", "andon_policy")]
+)
 _ACT = np.array([NUMBER_OF[name] for name in ("action", "outcome", "by", "currency")])
 _MISSING = np.uint64(1 << 63)  # longer than any text
 

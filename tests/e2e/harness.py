@@ -19,7 +19,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from andon.commands import Ack, Alert, Audit, Command, Heartbeat
-from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS, EVENTS, HEARTBEATS
+from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS, EVENTS, HEARTBEATS, SCOPES
 from tests.andon.streaming import until
 
 ANDON = str(Path(sys.executable).with_name("andon"))
@@ -204,8 +204,9 @@ class Monitor:
 
     def catch_up(self, kafka: Kafka) -> None:
         """Wait until every event is judged, all that follows is written and the offset kept."""
-        ends = kafka.ends()
-        until(lambda: self.said and kafka.committed(self.group) == ends, "the monitor")
+        for topic in (EVENTS, SCOPES):  # the first stage writes for the second one
+            ends = kafka.ends(topic)
+            until(lambda: self.said and kafka.committed(self.group, topic) == ends, "the monitor")  # noqa: B023
 
     def __enter__(self) -> Monitor:
         return self.start()

@@ -13,18 +13,26 @@ import pytest
 
 from andon.breaker import State
 from andon.policy import PolicyBook
-from andon.topics import COMMANDS, EVENTS
+from andon.topics import COMMANDS, EVENTS, SCOPES
+from detectors.columns import Records
+from detectors.line import Line
+from detectors.plan import compile_book
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
 from tests.andon.streaming import until
 from tests.e2e.harness import Kafka, Monitor
-from tests.eventlog import book
+from tests.eventlog import book, book_of
 from tests.wild import MODELS, RECOVER, RULES, a_wild_log, once, uninterrupted
 
 WORKFLOWS = [f"refunds-{n}" for n in range(8)]
 POLICY: dict[str, Any] = {"name": "only", "rules": RULES, "recover": RECOVER}
 BOOK = book(*RULES, recover=RECOVER)
+ALL: list[dict[str, Any]] = [
+    POLICY,
+    POLICY | {"name": "all", "breaker": "all"},
+    POLICY | {"name": "odd", "breaker": {"target": "odd"}, "match": {"target": "t*[13579]"}},
+]
 
 
 @pytest.fixture
@@ -58,19 +66,39 @@ def _key(value: bytes) -> bytes:
 
 def assert_nothing_differs(kafka: Kafka, book: PolicyBook) -> None:
     """Commands, audit and alerts, each id once, are those of lines that read the log in one go."""
-    log = kafka.read(EVENTS)
     expected = [
         written
-        for partition in kafka.ends()
-        for written in uninterrupted(
-            book, EVENTS, partition, [each for each in log if each.partition == partition]
-        )
+        for topic in (EVENTS, SCOPES)
+        for partition, log in by_partition(kafka, topic).items()
+        for written in uninterrupted(book, topic, partition, log)
     ]
     states = {move.state for life in once(expected, COMMANDS).values() for _, move in life}
     assert states == {State.OPEN, State.HALF_OPEN, State.CLOSED}
     for topic in MODELS:
         found = [(topic, each.key.decode(), each.value) for each in kafka.read(topic)]
         assert once(found, topic) == once(expected, topic)
+
+
+def assert_all_is_forwarded(kafka: Kafka, book: PolicyBook) -> None:
+    """Each scope has what its policies forward, in the order of each partition."""
+    found: dict[bytes, dict[bytes, None]] = {}
+    for record in kafka.read(SCOPES):
+        found.setdefault(record.key, {}).setdefault(record.value)
+    for log in by_partition(kafka, EVENTS).values():
+        line = Line(compile_book(book))
+        forwards = line.take(Records([record.value for record in log])).forwards
+        for scope in {forward.scope for forward in forwards}:
+            mine = list(dict.fromkeys(f.value for f in forwards if f.scope == scope))
+            theirs = found[scope.encode()]
+            assert [value for value in theirs if value in set(mine)] == mine
+            for value in mine:
+                theirs.pop(value)
+    assert not any(found.values())
+
+
+def by_partition(kafka: Kafka, topic: str) -> dict[int, list[Any]]:
+    log = kafka.read(topic)
+    return {at: [each for each in log if each.partition == at] for at in kafka.ends(topic)}
 
 
 @pytest.mark.parametrize("snapshot_every_s", ["0.1", "1e9"])
@@ -80,7 +108,7 @@ def test_killed_and_stopped_at_any_point(
     chance = random.Random(1)
     flow = Flow(kafka, chance)
     often = {"ANDON_SNAPSHOT_EVERY_S": snapshot_every_s}
-    with Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts", **often) as monitor:
+    with Monitor(kafka.address, tmp_path, ALL, "--no-alerts", **often) as monitor:
         for how in (signal.SIGKILL, signal.SIGTERM):
             before = sum(kafka.committed(monitor.group).values())
             flow.go_on(400)
@@ -91,7 +119,11 @@ def test_killed_and_stopped_at_any_point(
             monitor.start()
         flow.go_on(3000)
         monitor.catch_up(kafka)
-    assert_nothing_differs(kafka, BOOK)
+    assert_nothing_differs(kafka, book_of(*ALL))
+    assert_all_is_forwarded(kafka, book_of(*ALL))
+    assert {"andon:all", "andon:target:odd"} <= {
+        record.key.decode() for record in kafka.read(COMMANDS)
+    }
 
 
 def test_one_of_two_workers_is_killed(kafka: Kafka, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_the_topics_are_those_of_the_contract() -> None:
         ("andon.dead-letters", "as received", "long"),
         ("andon.policies", "policy name", "compacted"),
         ("andon.approvals", "workflow", "time"),
+        ("andon.scopes", "scope", "time"),
     }
 
 
