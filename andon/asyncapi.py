@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from andon.scope_names import RESERVED
 from andon.topics import (
     ACKS,
     ALERTS,
@@ -14,6 +15,7 @@ from andon.topics import (
     EVENTS,
     HEARTBEATS,
     POLICIES,
+    SCOPES,
     TOPICS,
     TopicSpec,
 )
@@ -70,6 +72,22 @@ _CLOUD_EVENT = {
         "data": _EVENT,
     },
 }
+_FORWARDED = {
+    "type": "object",
+    "description": "The fields of an event that rules look at; the rest stands in the first topic.",
+    "required": ["event_id", "ts", "workflow", "andon_policy", "labels"],
+    "properties": {
+        "event_id": {"type": "string", "description": "that of the event"},
+        "ts": {"type": "string", "format": "date-time"},
+        "workflow": {"type": "string", "pattern": RESERVED, "description": "the scope"},
+        "andon_policy": {"type": "string", "description": "the policy that watches the scope"},
+        "labels": {
+            "type": "object",
+            "required": ["andon_workflow"],
+            "properties": {"andon_workflow": {"type": "string", "description": "its own"}},
+        },
+    },
+}
 MESSAGES: dict[str, tuple[Message, ...]] = {
     EVENTS: (
         Message("event", "An action that was attempted, or a reversal", _EVENT),
@@ -115,6 +133,7 @@ MESSAGES: dict[str, tuple[Message, ...]] = {
         Message("claim", "A guard takes one of them up", {"$ref": "./claim.schema.json"}),
         Message("done", "What became of an undo", {"$ref": "./done.schema.json"}),
     ),
+    SCOPES: (Message("forwarded", "An event again, under the name of a scope", _FORWARDED),),
 }
 """The kinds of record on each topic."""
 

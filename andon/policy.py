@@ -242,10 +242,10 @@ class Policy(PolicyModel):
         if self.breaker.kind is None:
             if self.match.target is not None:
                 text = "is for a policy of a scope; use `where: {target: ...}` in the rules"
-                yield f"match.target: {text}, or name its `breaker`"
+                yield f"match: `target` {text}, or name its `breaker`"
             return
         if self.breaker.target is not None and self.match.target is None:
-            yield "match.target: is needed to say which targets `breaker` stands for, as in ch_*"
+            yield "match: needs `target`, the globs of what `breaker` stands for, as in ch_*"
         for field in ("limits", "scope"):
             if field in self.model_fields_set:
                 yield f"{field}: belongs to workflows; put it into a policy without `breaker`"

@@ -13,6 +13,7 @@ _LOST = "dropped|failed"
 def monitor() -> list[Any]:
     """What it reads, how fast, and what it tells."""
     lag = f"sum by (partition) ({select('andon_lag_records')})"
+    scope_lag = f"sum by (partition) ({select('andon_scope_lag_records')})"
     loaded = f"time() - {latest('andon_policy_loaded_timestamp_seconds', 'instance')}"
     written = f"time() - {latest('andon_snapshot_timestamp_seconds', 'instance')}"
     idle = f"time() - {latest('andon_last_batch_timestamp_seconds', 'instance')}"
@@ -25,9 +26,10 @@ def monitor() -> list[Any]:
         ),
         lines(
             "Lag",
-            "Records of the event topic that wait to be read.",
+            "Records that wait to be read: of the event topic, and of its second stage for scopes.",
             "short",
             Query(lag, "partition {{partition}}"),
+            Query(scope_lag, "scopes, partition {{partition}}"),
         ),
         lines(
             "Batch time",
@@ -69,9 +71,10 @@ def monitor() -> list[Any]:
         ),
         lines(
             "Records read",
-            "Records of the event topic.",
+            "Records of the event topic, and of its second stage for scopes.",
             "recps",
             Query(rate("andon_records_total", "partition"), "partition {{partition}}"),
+            Query(rate("andon_scope_records_total", "partition"), "scopes {{partition}}"),
         ),
         lines(
             "Held in windows",

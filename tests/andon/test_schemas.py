@@ -221,7 +221,10 @@ def test_the_monitor_receives_what_it_reads_and_sends_the_rest() -> None:
         for operation in document["operations"].values()
         if operation["action"] == "receive"
     }
-    assert received == {"execute.events", "andon.acks", "andon.heartbeats", "andon.policies"}
+    assert received == {
+        *("execute.events", "andon.acks", "andon.heartbeats", "andon.policies"),
+        "andon.scopes",
+    }
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -58,7 +58,7 @@ class Plant:
 
     def show(self) -> None:
         """What the monitor does every second."""
-        self._exporter.show([self._line], {0: 3}, {"refunds": Guards(live=2, missing=1)})
+        self._exporter.show([self._line], {0: 3}, {"refunds": Guards(live=2, missing=1)}, {0: 1})
 
     def work(self) -> None:
         """A refund of USD 10, an error, a denial, an undone refund, and some that do not count."""
@@ -112,6 +112,7 @@ class Plant:
         taken = self._line.take(Records(records))
         self._exporter.took(taken, self._line)
         self._exporter.finished(0, len(records), 0.004)
+        self._exporter.finished(0, 1, 0.001, scoped=True)
 
 
 @contextmanager

@@ -191,11 +191,11 @@ def test_a_pause_gives_the_reservation_back() -> None:
         gate, judged = desk.guard._gate, []
         judge = gate.judge
 
-        def paused_at_last(*, take: bool, careful: bool = False) -> Any:
+        def paused_at_last(*of: Any, take: bool, careful: bool = False) -> Any:
             judged.append(take)
             if take and len(judged) == 2:
                 gate.obey(command("refunds", 1, State.OPEN))
-            return judge(take=take, careful=careful)
+            return judge(*of, take=take, careful=careful)
 
         gate.judge = paused_at_last  # type: ignore[method-assign]
         with pytest.raises(BreakerOpen):
