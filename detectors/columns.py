@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,12 +46,6 @@ class Columns(NamedTuple):
     rejected: list[Rejected]
     records: Records
     workflows: Mapping[str, int]  # the numbers in `workflow`
-
-    def of(self, workflows: Iterable[str], span: range) -> NDArray[np.int64]:
-        """Which events of the span are those of these workflows."""
-        numbers = [self.workflows[name] for name in workflows if name in self.workflows]
-        found = np.isin(self.workflow[span.start : span.stop], numbers)
-        return span.start + np.flatnonzero(found)
 
     def workflows_of(self, places: NDArray[np.intp]) -> tuple[list[str], NDArray[np.intp]]:
         """The different workflows of these events, and of each event which of them it is."""

@@ -19,6 +19,7 @@ from detectors.detections import Detection
 from detectors.effects import Effects, Move, detected, noted, write_down
 from detectors.flags import AUTOMATION, SUCCESS
 from detectors.kernel.loop import BLOCKED, COUNTED, LATE
+from detectors.marks import Marks
 from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE
 from detectors.state import NONE
@@ -62,6 +63,7 @@ class Standings:
     def __init__(self, book: PolicyBook) -> None:
         self._policies = book.policies
         self._by_name = {policy.name: policy for policy in book.policies}
+        self._marks = Marks()
         self.all: dict[str, Standing] = {}
         self.auto_pauses = AutoPauses(book.auto_pause)
         self.scopes: set[str] = set()  # the names in it that are those of scopes
@@ -92,14 +94,8 @@ class Standings:
 
     def next_due(self, columns: Columns, start: int) -> int:
         """The first event from `start` on at which a paused workflow goes on trial, or n."""
-        waiting = {name: self.all[name].due_us for name in self._held}
-        dues = {name: due for name, due in waiting.items() if due is not None}
-        if dues:
-            mine, times = columns.of(dues, range(start, len(columns.events))), columns.batch["time"]
-            for index in map(int, mine[times[mine] >= min(dues.values())]):
-                if times[index] >= dues[columns.events[index].workflow]:
-                    return index
-        return len(columns.events)
+        due = self._marked(columns).due(columns, start) if self._held else ()
+        return int(due[0]) if len(due) else len(columns.events)
 
     def wake(self, columns: Columns, index: int, effects: Effects) -> None:
         """The wait of this event's workflow is over: it goes on trial."""
@@ -122,8 +118,7 @@ class Standings:
 
     def block(self, columns: Columns, fates: NDArray[np.int8], span: range) -> None:
         """Take a span's events of paused workflows out, as if guards had refused them."""
-        paused = {name for name in self._held if self.all[name].breaker.state.refuses}
-        blocked = columns.of(paused, span)
+        blocked = self._marked(columns).refused(columns, span)
         columns.batch["stream"][blocked] = NONE
         fates[blocked] = BLOCKED
 
@@ -135,7 +130,8 @@ class Standings:
         On a replay there are no effects: what a breaker did then is known from its command.
         """
         late = span.start + np.flatnonzero(fates[span.start : span.stop] == LATE)
-        for index in map(int, np.union1d(late, columns.of(self._held, span))):
+        held = self._marked(columns).held(columns, span) if self._held else late
+        for index in map(int, np.union1d(late, held)):
             self.elapse(columns, index, effects)
             if fates[index] == LATE and effects is not None:
                 effects.audits.append(noted("late", columns, index, "too late for any window"))
@@ -280,7 +276,20 @@ class Standings:
         move = Move(columns, index, before, after, cause, policy, reason, trips, limited_until)
         write_down(effects, move)
 
+    def _marked(self, columns: Columns) -> Marks:
+        """The marks of this batch."""
+        if self._marks.begin(columns):
+            for workflow in self._held:
+                self._mark(workflow, self.all[workflow])
+        return self._marks
+
+    def _mark(self, workflow: str, standing: Standing) -> None:
+        state = standing.breaker.state
+        held, refused = state is not State.CLOSED, state.refuses
+        self._marks.mark(workflow, held=held, refused=refused, due_us=standing.due_us)
+
     def _set(self, workflow: str, standing: Standing) -> None:
+        self._mark(workflow, standing)
         self.all[workflow] = standing
         if scope_of(workflow):
             self.scopes.add(workflow)

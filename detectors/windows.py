@@ -166,10 +166,9 @@ class Windows:
         """Let only later events of the workflow count: a person has let it run again."""
         self._floors[workflow] = max(until_us, self._floors.get(workflow, LONG_AGO))
         self._resting.discard(workflow)
-        for (name, _), stream in self.numbers.streams.items():
-            if name == workflow:
-                loop.forgive(self.plan, self.state, stream, until_us)
-                self.state.streams["rests"][stream] = False
+        for stream in self._streams_of(workflow):
+            loop.forgive(self.plan, self.state, stream, until_us)
+            self.state.streams["rests"][stream] = False
         for policy in map(int, np.flatnonzero(self.plan.policies["usuals"])):
             key = np.uint64(self._history_key(workflow, policy))
             learn_afresh(self.plan, self.state, policy, key, until_us)
@@ -177,9 +176,8 @@ class Windows:
     def rest(self, workflow: str) -> None:
         """Learn nothing from the workflow until it is forgiven: it is paused."""
         self._resting.add(workflow)
-        for (name, _), stream in self.numbers.streams.items():
-            if name == workflow:
-                self.state.streams["rests"][stream] = True
+        for stream in self._streams_of(workflow):
+            self.state.streams["rests"][stream] = True
 
     def current(self, streams: Sequence[int]) -> list[list[float]]:
         """Each rule's rate over the newest window of these streams, in its unit.
@@ -299,6 +297,10 @@ class Windows:
         for name in ("newest", "tripped"):
             state.evidence[name][:, first : first + rules] = LONG_AGO
         state.counters[SLOTS] += rules
+
+    def _streams_of(self, workflow: str) -> list[int]:
+        known, policies = self.numbers.streams, range(len(self.plan.policies))
+        return [known[workflow, place] for place in policies if (workflow, place) in known]
 
     def _workflow(self, name: str) -> int:
         number = self.numbers.workflows.get(name)
