@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 
 from andon.policy import PolicyBook
-from detectors.columns import Records
-from detectors.line import Line
-from detectors.plan import compile_book
 from tests.detectors.test_properties import written
 from tests.engine import engine_effects
 from tests.eventlog import line
