@@ -6,6 +6,7 @@ python -m bench NAME... measures these alone, and prints what it found.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ def main(names: list[str], sizes: Sizes) -> None:
     """Measure, one after the other."""
     if unknown := set(names) - MEASUREMENTS.keys():
         sys.exit(f"no such measurement: {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave no process behind
     compile_loop()
     runs: Runs = {}
     for name in names or MEASUREMENTS:

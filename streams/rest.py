@@ -1,31 +1,30 @@
-"""A short rest for consumers whose broker does not wait.
-
-A fetch asks the broker to wait until there is something to answer. The embedded broker answers
-an empty one at once, so that an idle consumer would ask it a thousand times a second.
-"""
+"""A short rest for aiokafka's consumers where the broker does not wait; `andon.rest` says why."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from time import monotonic
 from typing import Any
 
-REST_S = 0.01
-"""The least time that a fetch without records takes: so much longer may a record wait, and only
-where nothing flows. Apache Kafka takes longer by itself."""
+from andon.rest import rest_s
 
 
 def rest_when_idle(consumer: Any) -> None:
-    """Have a started aiokafka consumer ask no sooner again after an answer without records."""
+    """Have a started consumer ask no sooner again after an answer without records."""
     fetcher = consumer._fetcher
     ask = fetcher._proc_fetch_request
+    heard_at = -math.inf
 
     async def ask_and_rest(*request: Any) -> bool:
+        nonlocal heard_at
         asked_at = monotonic()
         try:
             brought_records: bool = await ask(*request)
-            if not brought_records:
-                await asyncio.sleep(REST_S - (monotonic() - asked_at))
+            if brought_records:
+                heard_at = monotonic()
+            else:
+                await asyncio.sleep(asked_at + rest_s(asked_at - heard_at) - monotonic())
         except asyncio.CancelledError:  # the fetcher, when it closes, takes no other answer
             return False
         return brought_records

@@ -10,6 +10,7 @@ and no compaction.
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
 
 from andon.guard.transport import Delivery, Message, Record
+from andon.rest import rest_s
 
 CONNECT_S = 3.0
 DELIVERY_S = 10.0
@@ -27,7 +29,6 @@ METADATA_S = 2.0
 ABSENT_S = 60.0
 HEARTBEAT_S = 5.0
 CLOSE_S = 1.0
-REST_S = 0.01
 
 _COMMON: dict[str, Any] = {
     "bootstrap_timeout_ms": int(CONNECT_S * 1000),
@@ -196,11 +197,15 @@ class KafkaLog:
 class _Consumer(KafkaConsumer):  # type: ignore[misc]
     """Rests where a broker does not wait, as the embedded one: it answers a fetch at once."""
 
+    _heard_at = -math.inf
+
     def _poll_once(self, *args: Any, **options: Any) -> Any:
         began = time.monotonic()
         records = super()._poll_once(*args, **options)
-        if not records:
-            time.sleep(max(0.0, REST_S - (time.monotonic() - began)))
+        if records:
+            self._heard_at = time.monotonic()
+        else:
+            time.sleep(max(0.0, began + rest_s(began - self._heard_at) - time.monotonic()))
         return records
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.protocol.fetch import FetchRequest
 
+from andon.rest import REST_S
 from andon.topics import EVENTS
-from streams.rest import REST_S, rest_when_idle
+from streams.rest import rest_when_idle
 
 
 class Asked:
