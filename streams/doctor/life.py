@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
+from kafka.errors import GroupIdNotFoundError
 
 from andon.commands import Heartbeat
 from andon.topics import ACKS, COMMANDS, EVENTS, HEARTBEATS
@@ -39,7 +40,7 @@ def monitor(settings: Settings) -> Iterator[Finding]:
     """Somebody watches, and keeps up."""
     group = settings.group
     with administration(settings.bootstrap_servers) as admin:
-        members = admin.describe_groups([group])[group]["members"]
+        members = _members(admin, group)
         done = admin.list_group_offsets([group])[group]
         parts = [
             TopicPartition(EVENTS, part["partition_index"])
@@ -57,6 +58,14 @@ def monitor(settings: Settings) -> Iterator[Finding]:
     says = f"{len(members)} in group {group}, {lag:,} events behind"
     fix = "start one more with the same ANDON_GROUP, up to one a partition"
     yield warn(says, fix) if lag > LAG_WARN else ok(says)
+
+
+def _members(admin: KafkaAdminClient, group: str) -> list[Any]:
+    try:
+        members: list[Any] = admin.describe_groups([group])[group]["members"]
+    except GroupIdNotFoundError:  # as brokers since 4.0 say of a group that never was
+        return []
+    return members
 
 
 def guards(settings: Settings) -> Iterator[Finding]:

@@ -72,7 +72,10 @@ def test_every_finding_that_is_not_ok_says_what_to_do(
     assert found["clock"][0][0] == "ok"
     assert found["acls"][0][0] == "warn"
     assert found["keys"][0][0] == "warn"
-    assert found["monitor"][0][0] == "fail"
+    assert found["monitor"][0][:2] == (
+        "fail",
+        "none runs in group andon-monitor: nothing is watched",
+    )
     assert found["guards"][0][0] == "warn"
     assert found["policy"][0][2] == "name a file in ANDON_POLICY, or andon policy push FILE"
     assert all(fix for rows in found.values() for state, _, fix in rows if state != "ok")
