@@ -190,6 +190,8 @@ def test_a_policy_fits_its_schema_exactly_when_it_is_read(document: dict[str, An
         told = [entry["msg"] for entry in error.errors()]
         problems = [text for each in told for text in each.split("\n")]
     expressible = [problem for problem in problems if not ONLY_THE_MODEL.search(problem)]
+    if problems and not expressible:
+        return  # a field that the model alone refuses keeps it from looking at the rule as a whole
     assert bool(complaints("policy", document)) is bool(expressible)
 
 
