@@ -50,7 +50,8 @@ class Marks:
         """The events of the span whose workflows are paused."""
         return span.start + np.flatnonzero(self._refused[columns.workflow[span.start : span.stop]])
 
-    def due(self, columns: Columns, start: int) -> NDArray[np.intp]:
-        """The events from `start` on at which the pause of their workflow is over."""
+    def due(self, columns: Columns, start: int) -> int:
+        """The first event from `start` on by which its workflow's pause is over, or the end."""
         dues = self._due_us[columns.workflow[start:]]
-        return start + np.flatnonzero(columns.batch["time"][start:] >= dues)
+        is_over = columns.batch["time"][start:] >= dues
+        return start + int(is_over.argmax() if is_over.any() else is_over.size)

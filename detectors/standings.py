@@ -94,8 +94,7 @@ class Standings:
 
     def next_due(self, columns: Columns, start: int) -> int:
         """The first event from `start` on at which a paused workflow goes on trial, or n."""
-        due = self._marked(columns).due(columns, start).tolist() if self._held else []
-        return next(iter(due), len(columns.events))
+        return self._marked(columns).due(columns, start) if self._held else len(columns.events)
 
     def wake(self, columns: Columns, index: int, effects: Effects) -> None:
         """The wait of this event's workflow is over: it goes on trial."""
