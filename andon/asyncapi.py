@@ -14,6 +14,7 @@ from andon.topics import (
     DEAD_LETTERS,
     EVENTS,
     HEARTBEATS,
+    PERMITS,
     POLICIES,
     SCOPES,
     TOPICS,
@@ -106,6 +107,9 @@ MESSAGES: dict[str, tuple[Message, ...]] = {
     ACKS: (Message("ack", "A guard obeys a command", {"$ref": "./ack.schema.json"}),),
     HEARTBEATS: (
         Message("heartbeat", "A guard lives, and obeys this", {"$ref": "./heartbeat.schema.json"}),
+    ),
+    PERMITS: (
+        Message("permits", "What each guard may run on trial", {"$ref": "./permits.schema.json"}),
     ),
     AUDIT: (Message("audit", "What Andon saw or did, and why", {"$ref": "./audit.schema.json"}),),
     ALERTS: (Message("alert", "What people are told", {"$ref": "./alert.schema.json"}),),

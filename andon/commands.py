@@ -85,7 +85,7 @@ class Command(Record):
     )
     cause: Cause | None = Field(None, description="what moved the breaker")
     permits_every_s: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="`permits` are for all guards together, anew after each so many seconds"
+        None, description="permits are for all guards together, anew in each so many seconds"
     )
     trips: Annotated[int, Field(ge=0)] | None = Field(
         None, description="pauses in a row, fewer after time in health: the more, the longer each"
@@ -117,6 +117,9 @@ class Heartbeat(Record):
     state: State
     in_flight: Annotated[int, Field(ge=0)] = 0
     leaving: bool = False
+    wants: Annotated[int, Field(ge=0)] = Field(
+        0, description="actions turned away for want of a permit since the last deal"
+    )
 
 
 EVERY_WORKFLOW = "*"

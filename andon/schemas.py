@@ -19,6 +19,7 @@ from andon.asyncapi import asyncapi
 from andon.commands import Ack, Alert, Audit, Command, Heartbeat
 from andon.events import Event
 from andon.limit import Limit
+from andon.permits import Permits
 from andon.policy import PRESETS, RATE_FIELDS, SHARES, PolicyBook, Rate, Recover, Rule
 from andon.quantities import USUAL_PATTERN
 
@@ -29,6 +30,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "command": Command,
     "ack": Ack,
     "heartbeat": Heartbeat,
+    "permits": Permits,
     "policy": PolicyBook,
     "audit": Audit,
     "alert": Alert,

@@ -15,6 +15,7 @@ DEAD_LETTERS: Final = "andon.dead-letters"
 POLICIES: Final = "andon.policies"
 APPROVALS: Final = "andon.approvals"
 SCOPES: Final = "andon.scopes"
+PERMITS: Final = "andon.permits"
 
 KAFKA_DEFAULT_MESSAGE_BYTES: Final = 1_048_588
 """What Apache Kafka takes in one batch unless told otherwise; also the largest event."""
@@ -82,4 +83,5 @@ TOPICS: Final = (
         "guards, people, alert dispatcher",
         timestamps="LogAppendTime",
     ),
+    TopicSpec(PERMITS, "workflow", "compacted", "monitor", "guards", timestamps="LogAppendTime"),
 )

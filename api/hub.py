@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from andon.errors import AndonError
 from andon.guard.transport import Delivery, Message, Record
 from andon.scope_names import scope_of
-from andon.topics import COMMANDS
+from andon.topics import COMMANDS, PERMITS
 
 Place = tuple[str, bytes]
 """Topic and key."""
@@ -85,7 +85,7 @@ class Hub:
         place = (topic, record.key or b"")
         if topic == COMMANDS and scope_of(place[1].decode(errors="replace")):
             self._scopes.add(place)
-        if topic == COMMANDS:
+        if topic in (COMMANDS, PERMITS):
             self._records[place].clear()
         self._records[place].append(record)
         return place

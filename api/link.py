@@ -17,10 +17,11 @@ from andon.commands import Command
 from andon.errors import BrokerError, PolicyError, SignatureError
 from andon.guard.patterns.policies import NONE
 from andon.guard.transport import Message, Record
+from andon.permits import Permits
 from andon.policy import PolicyBook
 from andon.policy_topic import PolicyTable
 from andon.signing import Keys
-from andon.topics import APPROVALS, COMMANDS, POLICIES
+from andon.topics import APPROVALS, COMMANDS, PERMITS, POLICIES
 from api.hub import Hub
 from streams.commands_log import CommandsLog, open_log
 from streams.policy_topic import read_on
@@ -119,7 +120,8 @@ class Link:
             try:
                 async with AsyncExitStack() as stack:
                     enter, servers = stack.enter_async_context, self._bootstrap_servers
-                    commands = await enter(open_log(servers, verifier=self._keys.verifier))
+                    verifier = self._keys.verifier
+                    commands = await enter(open_log(servers, COMMANDS, PERMITS, verifier=verifier))
                     approvals = await enter(open_topics(servers, APPROVALS))
                     policies = await enter(open_topics(servers, POLICIES))
                     held = PolicyTable()
@@ -128,6 +130,7 @@ class Link:
                     self._hub.begin(
                         [(COMMANDS, _told(command)) for command in commands.commands.values()]
                         + [(APPROVALS, record) for record in await self._asked(approvals)]
+                        + _dealt(commands)
                     )
                     self._commands, self._approvals = commands, approvals
                     while True:
@@ -146,9 +149,10 @@ class Link:
         with _silence():
             async with asyncio.timeout(SILENCE_S):
                 accepted = await commands.refresh()
-        commands.take_facts()  # of no use here, and kept until they are taken
         for command in accepted:
             self._hub.tell(COMMANDS, _told(command))
+        for topic, record in _dealt(commands):
+            self._hub.tell(topic, record)
 
     async def _hear_people(self, approvals: TopicReader) -> None:
         with _silence():
@@ -198,8 +202,14 @@ async def _stop(producer: AIOKafkaProducer) -> None:
         log.warning("a connection was not closed well: %r", error)
 
 
-def _told(command: Command) -> Record:
-    return Record(command.workflow.encode(), command.to_json(), 0)
+def _told(record: Command | Permits) -> Record:
+    return Record(record.workflow.encode(), record.to_json(), 0)
+
+
+def _dealt(commands: CommandsLog) -> list[tuple[str, Record]]:
+    """What was dealt out on trial since the last call."""
+    records = (fact.record for fact in commands.take_facts())
+    return [(PERMITS, _told(record)) for record in records if isinstance(record, Permits)]
 
 
 @contextmanager

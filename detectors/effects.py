@@ -100,9 +100,10 @@ def write_down(effects: Effects, move: Move) -> None:
 
 def _command(move: Move) -> Command:
     recover = move.policy.recover
-    dealt: Trial | Slow | None = None
-    if move.after.state is State.HALF_OPEN:
-        dealt = recover.slow if move.limited_until else recover.trial
+    dealt: Trial | Slow = recover.trial
+    if move.limited_until and recover.slow:
+        dealt = recover.slow
+    on_trial = move.after.state is State.HALF_OPEN
     return Command(
         command_id=move.id("command"),
         workflow=move.workflow,
@@ -111,11 +112,11 @@ def _command(move: Move) -> Command:
         reason=move.reason,
         issued_at=move.ts,
         issued_by="monitor",
-        permits=dealt and dealt.permits,
+        permits=dealt.permits if on_trial else None,
         previous=move.before.state,
         source=move.columns.source(move.at),
         cause=move.cause,
-        permits_every_s=dealt and dealt.every,
+        permits_every_s=None if move.after.state is State.CLOSED else dealt.every,
         trips=move.trips,
         limited_until=move.limited_until,
         targets=_targets(move.policy),

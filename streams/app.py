@@ -21,7 +21,7 @@ import faust
 from prometheus_client import start_http_server
 
 from andon.errors import BrokerError
-from andon.topics import ACKS, ALERTS, COMMANDS, EVENTS, HEARTBEATS, SCOPES, TOPICS
+from andon.topics import ACKS, ALERTS, COMMANDS, EVENTS, HEARTBEATS, PERMITS, SCOPES, TOPICS
 from detectors.plan import Compiled
 from streams import expiry
 from streams.commands_log import CommandsLog, open_log
@@ -79,7 +79,7 @@ def monitor_app(
     stack.callback(place.close)
 
     async def open_commands() -> CommandsLog:
-        topics = (COMMANDS, ACKS, HEARTBEATS, ALERTS)
+        topics = (COMMANDS, ACKS, HEARTBEATS, PERMITS, ALERTS)
         return await stack.enter_async_context(
             open_log(settings.bootstrap_servers, *topics, verifier=keys.verifier)
         )

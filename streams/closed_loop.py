@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from andon.commands import EVIDENCE_MAX, Ack, Alert, Command, Heartbeat, Money
+from andon.breaker import State
+from andon.commands import Ack, Alert, Command, Heartbeat
+from andon.permits import Permits, deal, period_of
 from andon.scope_names import EVERYTHING, Kind, scope_name, scope_of
 from detectors.effects import Leak
-from detectors.times import moment
+from streams.leaked import Leaked
 
 LIVE = timedelta(seconds=15)
 """A guard that was silent for so long, three heartbeats, is taken for dead."""
@@ -27,33 +29,9 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class Fact(NamedTuple):
     """A record of the log, when the broker took it, and the partition it lies in."""
 
-    record: Command | Ack | Heartbeat | Alert
+    record: Command | Ack | Heartbeat | Permits | Alert
     at: datetime
     partition: int
-
-
-@dataclass(slots=True)
-class Leaked:
-    """What took effect after one pause, as far as it was seen here."""
-
-    generation: int
-    events: int = 0
-    value: Money = field(default_factory=dict)
-    event_ids: list[str] = field(default_factory=list)
-    automations: set[str] = field(default_factory=set)
-    newest: datetime | None = None
-
-    def add(self, leak: Leak) -> None:
-        """One action more."""
-        ts = moment(leak.ts_us)
-        self.events += 1
-        self.automations.add(leak.automation)
-        self.newest = ts if self.newest is None else max(self.newest, ts)
-        if len(self.event_ids) < EVIDENCE_MAX:
-            self.event_ids.append(leak.event_id)
-        if leak.value is not None and leak.currency is not None:
-            currency = leak.currency.upper()
-            self.value[currency] = self.value.get(currency, 0.0) + leak.value
 
 
 class Obeyed(NamedTuple):
@@ -105,6 +83,8 @@ class ClosedLoop:
                     # What it tells of is its workflow; a scope's command it answers by an ack.
                     apart = beat.model_copy(update={"generation": 0})
                     self._of(scope).hear_beat(apart, fact.at)
+            case Permits() as permits:
+                workflow.dealt = max(workflow.dealt, permits.place)
             case Alert(kind="not_obeyed") as alert:
                 workflow.told = max(workflow.told, alert.generation)
 
@@ -144,6 +124,15 @@ class ClosedLoop:
             if broken := workflow.accuse(command, now, grace(command), own=own):
                 yield broken
 
+    def deals(self, now: datetime, mine: Collection[int]) -> Iterator[Permits]:
+        """What is to be dealt out on trial now, once a period. `now` and `mine` as for `look`.
+
+        Where no guard lives a period's permits wait for the first that does.
+        """
+        for name, workflow in self._workflows.items():
+            if workflow.partition in mine and scope_of(name) is None:
+                yield from workflow.deal(now)
+
     def guards(self, now: datetime) -> dict[str, Guards]:
         """How many guards each workflow has, and each scope that is paused."""
         found = {}
@@ -165,6 +154,7 @@ class _Guard:
     last_at: datetime
     generation: int = 0
     left: bool = False
+    wants: int = 0
 
     def lives(self, now: datetime) -> bool:
         return not self.left and now - self.last_at <= LIVE
@@ -188,6 +178,24 @@ class _Workflow:
     guards: dict[str, _Guard] = field(default_factory=dict)
     acks: dict[str, _Ack] = field(default_factory=dict)
     leaked: Leaked = field(default_factory=lambda: Leaked(0))
+    dealt: tuple[int, int] = (0, -1)
+
+    def deal(self, now: datetime) -> Iterator[Permits]:
+        command = self.command
+        if command is None or command.state is not State.HALF_OPEN or command.permits is None:
+            return
+        place = command.generation, period_of(command, self.at, now)
+        wants = {name: guard.wants for name, guard in self.guards.items() if guard.lives(now)}
+        ended = command.expires_at is not None and command.expires_at <= now
+        if wants and not ended and place > self.dealt:
+            self.dealt, (generation, period) = place, place
+            yield Permits(
+                workflow=command.workflow,
+                generation=generation,
+                period=period,
+                grants=deal(command.permits, wants),
+                at=now,
+            )
 
     def obey(self, command: Command, fact: Fact) -> None:
         if self.command is None or command.generation > self.command.generation:
@@ -202,7 +210,7 @@ class _Workflow:
     def hear_beat(self, beat: Heartbeat, at: datetime) -> None:
         guard = self.guards.setdefault(beat.guard, _Guard(beat.automation, at, at))
         if at >= guard.last_at:
-            guard.last_at, guard.left = at, beat.leaving
+            guard.last_at, guard.left, guard.wants = at, beat.leaving, beat.wants
         guard.generation = max(guard.generation, beat.generation)
 
     def pause(self, now: datetime) -> Command | None:

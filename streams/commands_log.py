@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from andon.commands import Ack, Alert, Command, Heartbeat
+from andon.permits import Permits
 from andon.signing import Verifier
-from andon.topics import ACKS, COMMANDS, HEARTBEATS
+from andon.topics import ACKS, COMMANDS, HEARTBEATS, PERMITS
 from streams.closed_loop import FORGOTTEN, Fact
 from streams.topic_reader import TopicReader, open_topics
 
@@ -69,9 +70,7 @@ class CommandsLog:
             self.commands.pop(workflow, None)
             self.history.pop(workflow, None)
         elif record.topic == COMMANDS:
-            if self._verifier and (problem := self._verifier.problem(record.value)):
-                self.refused += 1
-                self.unreadable.append(f"{_place(record)}: signature: {problem}")
+            if not self._trusted(record):
                 # Compaction would keep it: whoever upholds commands has to write again.
                 self.newest.pop((record.key or b"").decode(errors="replace"), None)
             elif command := self._parse(Command, record):
@@ -90,11 +89,21 @@ class CommandsLog:
         elif record.topic == HEARTBEATS:
             if heartbeat := self._parse(Heartbeat, record):
                 self._note(heartbeat, record)
+        elif record.topic == PERMITS:
+            if self._trusted(record) and (permits := self._parse(Permits, record)):
+                self._note(permits, record)
         elif alert := self._parse(Alert, record):
             self.alerts[alert.workflow] = alert
             self._note(alert, record)
 
-    def _note(self, parsed: Command | Ack | Heartbeat | Alert, record: Any) -> None:
+    def _trusted(self, record: Any) -> bool:
+        problem = self._verifier and self._verifier.problem(record.value)
+        if problem:
+            self.refused += 1
+            self.unreadable.append(f"{_place(record)}: signature: {problem}")
+        return not problem
+
+    def _note(self, parsed: Command | Ack | Heartbeat | Permits | Alert, record: Any) -> None:
         at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
         self._facts.append(Fact(parsed, at, record.partition))
 

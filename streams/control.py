@@ -26,7 +26,6 @@ from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams.commands_log import CommandsLog, open_log
 
 PERMITS = 10
-PERMITS_EVERY_S = 60
 _COMING_BACK = {State.OPEN, State.FORCED_OPEN, State.HALF_OPEN}
 """Among these a person's word leaves the count of pauses in a row; all else begins it anew."""
 _VERBS = {
@@ -191,7 +190,7 @@ class _Order(NamedTuple):
             previous=before.state,
             targets=list(self.targets) or (last.targets if last else None),
             cause=self.cause,
-            permits_every_s=self.permits and PERMITS_EVERY_S,
+            permits_every_s=last.permits_every_s if last and goes_on else None,
             trips=last.trips if last and goes_on else None,
         )
 

@@ -22,7 +22,7 @@ from faust.types import TP
 
 from andon.commands import Alert, Audit, Command, Position
 from andon.signing import Signer
-from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS, EVENTS, SCOPES
+from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS, EVENTS, PERMITS, SCOPES
 from detectors.columns import Records, Rejected
 from detectors.effects import Effects
 from detectors.forgetting import BOUNDS, Bounds
@@ -155,9 +155,14 @@ class Monitor:
                 await (await self._send(COMMANDS, workflow.encode(), holds.to_json(), None))
 
     async def look_after_pauses(self, now: datetime) -> None:
-        """See whether pauses hold, by what the log says of commands, guards and leaks."""
+        """See whether pauses hold, by what the log says of commands, guards and leaks, and deal
+        out what may run on trial.
+        """
         mine = {tp.partition for tp in self._seats if tp.topic == EVENTS}
         await self._pauses.look(self._commands.take_facts(), now, mine, self._compiled.book)
+        for permits in self._pauses.loop.deals(now, mine):
+            signed = self._signer.sign(permits) if self._signer else permits
+            await (await self._send(PERMITS, permits.workflow.encode(), signed.to_json(), None))
 
     def adopt(self, compiled: Compiled) -> None:
         """Judge by other policies from the next `renew()` on."""

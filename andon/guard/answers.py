@@ -89,6 +89,7 @@ class Answers:
             state=standing.state,
             in_flight=self._recorder.in_flight,
             leaving=leaving,
+            wants=self._gate.wants,
         )
         key, value = self._workflow.encode(), heartbeat.to_json()
         self._outbox.put_first(Message(topics.HEARTBEATS, key, value, perishable=True))

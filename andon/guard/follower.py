@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from andon.commands import Command
 from andon.guard.answers import Answers
 from andon.guard.gate import Gate
+from andon.guard.permits import PermitFollower
 from andon.guard.scopes import Scopes
 from andon.guard.tail import Tail
 from andon.guard.tally import Tally
@@ -40,11 +41,13 @@ class Follower:
         tally: Tally,
         answers: Answers,
         scopes: Scopes,
+        permits: PermitFollower,
         verifier: Verifier | None = None,
     ) -> None:
         self._workflow = workflow
         self._concern = scopes.concern
         self._gate = gate
+        self._permits = permits
         self._tally = tally
         self._answers = answers
         self.tail = Tail(COMMANDS, transport, tally, self)
@@ -114,6 +117,8 @@ class Follower:
 
     def _obey(self, command: Command) -> None:
         self._gate.obey(command)
+        if self._gate.on_trial or self._gate.state.state.refuses:  # a trial may come
+            self._permits.tail.start()
         workflow = command.workflow
         obeyed = self._gate.of(workflow).generation
         if obeyed == command.generation > self._acknowledged.get(workflow, 0):

@@ -15,6 +15,9 @@ from andon.breaker import Breaker, State
 from andon.commands import Command
 from andon.errors import AndonError, BreakerOpen
 from andon.events import format_ts
+from andon.guard.allowance import Allowance
+from andon.guard.steps import Wait
+from andon.permits import Permits
 from andon.scope_names import scope_of
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Gate:
     `closed` refuses, `careful` refuses where it is asked to.
 
     `scopes` are the breakers that stand beside this one; it is barred as soon as one of them is.
+    The permits of a workflow's trial are those that the monitor grants to this guard; on trial of a
+    scope, which many workflows share, every guard has all of them.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class Gate:
         self._clock = clock
         self._stale_after_s = stale_after_s
         self._command: Command | None = None
-        self._permits: int | None = None
+        self._allowance = Allowance(dealt=scope_of(workflow) is None)
         self._on_first_use: list[Callable[[], None]] = []
         self._lost_at = -math.inf
         self.connected = False
@@ -84,9 +89,30 @@ class Gate:
             if self.state.state.refuses and self._too_late(command):
                 return False
             self._command = command
-            self._permits = command.permits
+            self._allowance.begin(command)
             self._settle()
             return True
+
+    def grant(self, permits: Permits, guard: str) -> None:
+        """Take what the monitor has dealt to `guard` on trial."""
+        with self._lock:
+            self._allowance.grant(permits, guard)
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether permits are needed."""
+        return self.state.state is State.HALF_OPEN and self._allowance.limited
+
+    @property
+    def wants(self) -> int:
+        """How many actions were refused for want of a permit since the last deal."""
+        return self._allowance.wants
+
+    def deal(self) -> Wait | None:
+        """What an action waits for before it is judged: the first deal of a trial."""
+        with self._lock:
+            due_in_s = self._allowance.due_in_s if self.on_trial else 0.0
+            return Wait(self._allowance.heard, due_in_s) if due_in_s else None
 
     def hears(self, connected: bool) -> None:
         """Whether commands would arrive now. The first time tells those who wait for `learned`."""
@@ -125,13 +151,13 @@ class Gate:
             command, state = self._command, self.state.state
             if command is not None and state.refuses:
                 return self._paused(command)
-            limited = state is State.HALF_OPEN and self._permits is not None
-            if command is not None and limited and self._permits == 0:
-                return self._spent(command)
+            limited = self.on_trial
+            if command is not None and limited and not self._allowance.left:
+                return self._spent(command, attempt is not None)
             if self._scopes and (refusal := self._scopes.judge(attempt, take=take)):
                 return refusal
-            if limited and take and self._permits:
-                self._permits -= 1
+            if limited and take:
+                self._allowance.take()
             return None
 
     def of(self, workflow: str) -> Breaker:
@@ -155,6 +181,7 @@ class Gate:
         self._on_first_use = [on_first_use]
         if self._scopes:
             self._scopes.forked()
+        self._allowance.forked()
         self._unlock()
 
     def wake(self) -> None:
@@ -178,7 +205,7 @@ class Gate:
 
     def _settle(self) -> None:
         state = self.state.state
-        trial = state is State.HALF_OPEN and self._permits is not None
+        trial = state is State.HALF_OPEN and self._allowance.limited
         held = self._scopes is not None and self._scopes.barred
         waiting = not self.connected or bool(self._on_first_use)
         self.barred = state.refuses or trial or held or waiting
@@ -190,8 +217,9 @@ class Gate:
         reason = f"paused, generation {command.generation}"
         return self._refusal(command.reason.text, reason, resume, command)
 
-    def _spent(self, command: Command) -> Refusal:
-        text = f"it is on trial and this guard has used its {command.permits} permits"
+    def _spent(self, command: Command, in_vain: bool) -> Refusal:
+        self._allowance.wants += in_vain
+        text = f"it is on trial: {self._allowance.why_not()}"
         reason = f"on trial, no permit left, generation {command.generation}"
         return self._refusal(text, reason, "It runs again when the trial is passed", command)
 

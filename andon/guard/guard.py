@@ -23,6 +23,7 @@ from andon.guard.patterns.rails import Rails
 from andon.guard.patterns.reviews import Review, Reviews
 from andon.guard.patterns.rulebook import Guardrails, Rulebook
 from andon.guard.patterns.undo import Undos
+from andon.guard.permits import PermitFollower
 from andon.guard.recorder import Author, Recorder
 from andon.guard.scopes import Scopes
 from andon.guard.tally import Tally
@@ -114,7 +115,7 @@ class Guard:
         )
         author = Author(self.workflow, self.automation, settings.choice("mode", mode, tuple(Mode)))
         self.policies = Policies(self.workflow, self.automation)
-        self._listeners: list[PolicyFollower | Follower | People] = []
+        self._listeners: list[PolicyFollower | Follower | People | PermitFollower] = []
         if policy == "topic":
             self._listeners += [PolicyFollower(self.policies, self._transport, self._tally)]
         elif policy is not None:
@@ -132,16 +133,13 @@ class Guard:
         self._answers = Answers(
             self.workflow, self.automation, self._gate, self._recorder, self._outbox, clock
         )
+        told = (self._gate, self._tally)
+        permits = PermitFollower(self.workflow, lambda: self.id, self._transport, *told, verifier)
         self._follower = Follower(
-            self.workflow,
-            self._transport,
-            self._gate,
-            self._tally,
-            self._answers,
-            scopes,
-            verifier,
+            self.workflow, self._transport, *told, self._answers, scopes, permits, verifier
         )
-        self._listeners += [self._follower, self._people]
+        self._lazy = (self._people, permits)  # heard from the first question, the first pause on
+        self._listeners += [self._follower, *self._lazy]
         self._undos = Undos(self._people, self._recorder, self._outbox)
         process.register(self)
         self._start()
@@ -296,6 +294,6 @@ class Guard:
 
     def _start(self) -> None:
         for listener in self._listeners:
-            if listener is not self._people:  # who are heard from the first question on
+            if listener not in self._lazy:
                 listener.tail.start()
         self._undos.resume()

@@ -16,6 +16,7 @@ from andon.commands import Ack, Command, Heartbeat, Reason
 from andon.events import Event, parse_event
 from andon.guard.transport import Delivery, Message, Record
 from andon.ids import uuid7
+from andon.permits import Permits, deal
 from andon.policy import PolicyBook
 from andon.policy_topic import records_of
 
@@ -35,9 +36,17 @@ class MemoryTransport:
         self.acks: list[Ack] = []
         self.heartbeats: list[Heartbeat] = []
         self.log: list[Command] = []
+        self.permits: list[Permits] = []
         self.approvals: list[Record] = []
         self.policies: list[Record] = []
         self.changed = threading.Condition()
+        self._heard = 0  # permits, by a guard
+
+    def handled(self, topic: str, records: int) -> None:
+        """So many records of a topic were read by a guard, and all is done about them."""
+        if topic == topics.PERMITS and records > self._heard:
+            self._heard = records
+            self.changed.notify_all()
 
     def obey(
         self, workflow: str, state: State, *, reason: str = "a test", timeout_s: float = 5.0
@@ -57,14 +66,35 @@ class MemoryTransport:
         return self.command(command, timeout_s=timeout_s)
 
     def command(self, command: Command, *, timeout_s: float = 5.0) -> Ack:
-        """Put any command into the log; returns the guard's ack, as `obey` does."""
+        """Put any command into the log; returns the guard's ack, as `obey` does.
+
+        Permits of a trial are dealt out at once to the guards that have answered; `grant` deals
+        those of the periods after.
+        """
         with self.changed:
             self.log.append(command)
             self.changed.notify_all()
             self.changed.wait_for(lambda: self._acks(command), timeout_s)
             if not (acks := self._acks(command)):
                 raise TimeoutError(f"no guard of {command.workflow!r} answered in {timeout_s:g} s")
-            return acks[0]
+        if command.state is State.HALF_OPEN and command.permits is not None:
+            self.grant(command, deal(command.permits, {ack.guard: 0 for ack in acks}), timeout_s)
+        return acks[0]
+
+    def grant(self, command: Command, grants: dict[str, int], timeout_s: float = 5.0) -> None:
+        """Deal out the next period's permits of a trial; returns once a guard has heard of them."""
+        with self.changed:
+            period = sum(each.generation == command.generation for each in self.permits)
+            permits = Permits(
+                workflow=command.workflow,
+                generation=command.generation,
+                period=period,
+                grants=grants,
+                at=datetime.now(UTC),
+            )
+            self.permits.append(permits)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self._heard >= len(self.permits), timeout_s)
 
     def deliver(self, messages: Sequence[Message]) -> Delivery:
         with self.changed:
@@ -85,8 +115,11 @@ class MemoryTransport:
 
     def records(self, topic: str) -> list[Record]:
         """What a reader of the topic is told, from its beginning on."""
-        if topic == topics.COMMANDS:
-            return [Record(each.workflow.encode(), each.to_json(), 0) for each in self.log]
+        if topic in (topics.COMMANDS, topics.PERMITS):
+            told: Sequence[Command | Permits] = self.log
+            if topic == topics.PERMITS:
+                told = self.permits
+            return [Record(each.workflow.encode(), each.to_json(), 0) for each in told]
         return self.policies if topic == topics.POLICIES else self.approvals
 
     def push(self, book: PolicyBook) -> None:
@@ -176,6 +209,7 @@ class MemoryLog:
 
     def poll(self, timeout_s: float) -> list[Record]:
         with self._transport.changed:
+            self._transport.handled(self._topic, self._read)
             self._transport.changed.wait_for(lambda: len(self._records()) > self._read, timeout_s)
             records = self._records()[self._read :]
             self._read += len(records)

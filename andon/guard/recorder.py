@@ -71,6 +71,8 @@ class Recorder:
         if not gate.learned.done() and gate.closes(careful):
             gate.wake()
             yield Wait(gate.learned, LEARN_S)
+        if wait := gate.deal():
+            yield wait
         concerned = rails.concern(attempt)
         refusal = gate.judge(attempt, take=not concerned, careful=careful)
         if refusal is None and concerned:

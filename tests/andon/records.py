@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from andon.breaker import Cause, State
 from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Heartbeat, Position, Reason
+from andon.permits import Permits
 from tests.andon.documents import NAMES, OBJECTS, TEXT, TIMES
 
 REASON: dict[str, Any] = {
@@ -60,6 +61,15 @@ HEARTBEAT: dict[str, Any] = {
     "state": "OPEN",
     "in_flight": 1,
     "leaving": False,
+    "wants": 0,
+}
+PERMITS: dict[str, Any] = {
+    "workflow": "refunds",
+    "generation": 2,
+    "period": 0,
+    "grants": {"refund-agent-0": 6, "refund-agent-1": 4},
+    "at": "2026-01-31T08:15:00.120Z",
+    "signature": "v1,c2lnbmVk",
 }
 AUDIT: dict[str, Any] = {
     "audit_id": "0f0e4c58-5a51-5d0a-9d6a-5d2c7a1c9b11",
@@ -162,6 +172,19 @@ def heartbeats() -> st.SearchStrategy[Heartbeat]:
         state=STATES,
         in_flight=COUNTS,
         leaving=st.booleans(),
+        wants=COUNTS,
+    )
+
+
+def permits() -> st.SearchStrategy[Permits]:
+    return st.builds(
+        Permits,
+        workflow=NAMES,
+        generation=st.integers(1, 2**53),
+        period=COUNTS,
+        grants=st.dictionaries(NAMES, COUNTS, max_size=3),
+        at=TIMES,
+        signature=_maybe(TEXT),
     )
 
 

@@ -84,11 +84,13 @@ def tell(address: str, *commands: Command) -> None:
     tell_raw(address, *((c.workflow.encode(), c.to_json()) for c in commands))
 
 
-def tell_raw(address: str, *written: tuple[bytes | None, bytes | None]) -> None:
-    """Write anything to the topic of commands."""
+def tell_raw(
+    address: str, *written: tuple[bytes | None, bytes | None], topic: str = topics.COMMANDS
+) -> None:
+    """Write anything to the topic, that of commands unless said."""
     producer = KafkaProducer(bootstrap_servers=address)
     try:
-        sent = [producer.send(topics.COMMANDS, key=key, value=value) for key, value in written]
+        sent = [producer.send(topic, key=key, value=value) for key, value in written]
         for record in sent:
             record.get(WAIT_S)
     finally:

@@ -35,11 +35,13 @@ from tests.andon.records import (
     AUDIT,
     COMMAND,
     HEARTBEAT,
+    PERMITS,
     acks,
     alerts,
     audits,
     commands,
     heartbeats,
+    permits,
 )
 from tests.npm_packages import node_modules
 
@@ -50,6 +52,7 @@ EXAMPLES = {
     "command": [COMMAND],
     "ack": [ACK],
     "heartbeat": [HEARTBEAT],
+    "permits": [PERMITS],
     "policy": [yaml.safe_load(CONTRACT)],
     "audit": [AUDIT],
     "alert": [ALERT],
@@ -121,7 +124,7 @@ def test_an_event_fits_its_schema_exactly_when_it_is_read(document: dict[str, An
     assert read is (complaints("event", document) == [])
 
 
-@given(commands() | acks() | heartbeats() | audits() | alerts() | approvals())
+@given(commands() | acks() | heartbeats() | permits() | audits() | alerts() | approvals())
 def test_every_record_that_is_written_fits_its_schema(
     record: Command | Ack | Audit | Alert | ApprovalRecord,
 ) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from andon import topics
 from andon.events import Outcome
+from andon.permits import Permits
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
-from tests.andon.streaming import acks, events, until
+from tests.andon.streaming import acks, events, tell_raw, until
 from tests.api.serving import Api, event, proposal
 from tests.api.test_breakers import reset, trip
 
@@ -71,10 +73,22 @@ def test_who_asks_for_the_first_time_knows_the_pause(api: Api, unique: Unique) -
     assert ask(api, workflow)["allow"] is False
 
 
-def test_a_trial_has_so_many_permits(api: Api, unique: Unique) -> None:
+def test_a_trial_has_as_many_permits_as_are_dealt(api: Api, broker: str, unique: Unique) -> None:
     workflow = unique("trial")
     trip(api, workflow)
     reset(api, workflow, permits=2)
+    refused = ask(api, workflow)
+    assert (refused["allow"], refused["state"]) == (False, "HALF_OPEN")
+    assert "waits for a permit of the monitor" in refused["reason"]
+    (ack,) = until(lambda: acks(broker, workflow), "the acknowledgement")
+    dealt = Permits(
+        workflow=workflow,
+        generation=ack.generation,
+        period=0,
+        grants={ack.guard: 2},
+        at=ack.applied_at,
+    )
+    tell_raw(broker, (workflow.encode(), dealt.to_json()), topic=topics.PERMITS)
     until(lambda: ask(api, workflow)["allow"], "the trial")
     assert [ask(api, workflow)["allow"] for _ in range(2)] == [True, False]
 

@@ -49,6 +49,17 @@ POLICIES: list[dict[str, Any]] = [
         "alert": {"severity": "critical", "receivers": ["hook"]},
     },
     {
+        "name": "graded",
+        "match": {"workflow": "graded-*"},
+        "rules": [MONEY],
+        "recover": {
+            "after": "1h",
+            "after_max": "3h",
+            "trial": {"permits": 4, "every": "2s", "pass": 3},
+            "slow": {"permits": 6, "every": "2s", "for": "3s"},
+        },
+    },
+    {
         "name": "people",
         "match": {"workflow": "people-*"},
         "rules": [MONEY],

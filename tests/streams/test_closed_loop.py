@@ -9,6 +9,7 @@ import pytest
 
 from andon.breaker import State
 from andon.commands import Ack, Alert, Command, Heartbeat
+from andon.permits import Permits
 from detectors.effects import Leak
 from detectors.times import micros
 from streams.closed_loop import ClosedLoop, Fact, Guards, NotObeyed, Obeyed
@@ -71,7 +72,7 @@ class Bench:
     def guards(self, second: float) -> Guards | None:
         return self.loop.guards(at(second)).get("refunds")
 
-    def _take(self, record: Command | Ack | Heartbeat | Alert, second: float) -> None:
+    def _take(self, record: Command | Ack | Heartbeat | Permits | Alert, second: float) -> None:
         self.loop.take(Fact(record, at(second), 2))
 
 
@@ -276,3 +277,85 @@ def test_a_scope_is_not_obeyed_where_a_guard_is_silent() -> None:
     assert isinstance(found, NotObeyed)
     assert found.command.workflow == "andon:all"
     assert found.silent == ("a (bot)",)
+
+
+# --- on trial ----------------------------------------------------------------------------------
+
+
+def dealt(bench: Bench, second: float, *mine: int) -> list[tuple[int, int, dict[str, int]]]:
+    found = bench.loop.deals(at(second), set(mine or (2,)))
+    return [(each.generation, each.period, each.grants) for each in found]
+
+
+def on_trial(bench: Bench, second: float = 0, **fields: Any) -> None:
+    more = {"state": State.HALF_OPEN, "permits": 5, "permits_every_s": 10}
+    bench.command(second, **(more | fields))
+
+
+def test_permits_are_dealt_at_once_and_then_once_a_period() -> None:
+    bench = Bench()
+    bench.beats("a", -1, 4, 9, 14, 19)
+    bench.beats("b", -1, 4, 9, 14, 19)
+    assert dealt(bench, 0) == []
+    on_trial(bench)
+    assert dealt(bench, 0.1) == [(1, 0, {"a": 3, "b": 2})]
+    assert dealt(bench, 0.2) == dealt(bench, 9.9) == []
+    assert dealt(bench, 10) == [(1, 1, {"a": 3, "b": 2})]
+    assert dealt(bench, 25) == [(1, 2, {"a": 3, "b": 2})]
+    bench.command(26, 2, state=State.CLOSED)
+    assert dealt(bench, 31) == []
+
+
+def test_those_that_were_turned_away_get_more_and_the_dead_nothing() -> None:
+    bench = Bench()
+    for guard, wants in (("a", 0), ("b", 4)):
+        beat = Heartbeat(
+            workflow="refunds",
+            guard=guard,
+            automation="bot",
+            at=NOON,
+            generation=1,
+            state=State.HALF_OPEN,
+            wants=wants,
+        )
+        bench._take(beat, 1)
+    bench.beats("dead", -20)
+    bench.beats("left", 1, leaving=True)
+    on_trial(bench)
+    assert dealt(bench, 2) == [(1, 0, {"b": 4, "a": 1})]
+
+
+def test_where_nobody_lives_the_permits_wait_for_the_first_that_does() -> None:
+    bench = Bench()
+    on_trial(bench)
+    assert dealt(bench, 3) == []
+    bench.beats("a", 4)
+    assert dealt(bench, 4.1) == [(1, 0, {"a": 5})]
+
+
+def test_a_monitor_that_starts_again_does_not_deal_a_period_twice() -> None:
+    before, after = Bench(), Bench()
+    for bench in (before, after):
+        bench.beats("a", -1, 9)
+        on_trial(bench)
+    (permits,) = before.loop.deals(at(1), {2})
+    after._take(permits, 1)
+    assert dealt(after, 2) == []
+    assert dealt(after, 11) == [(1, 1, {"a": 5})]
+
+
+@pytest.mark.parametrize(
+    "over", [{"permits": None}, {"state": State.OPEN}, {"expires_at": NOON}, {"state": "CLOSED"}]
+)
+def test_nothing_is_dealt_where_no_trial_is_limited(over: dict[str, Any]) -> None:
+    bench = Bench()
+    bench.beats("a", -1)
+    on_trial(bench, **over)
+    assert dealt(bench, 1) == []
+
+
+def test_another_worker_deals_for_its_own_partitions() -> None:
+    bench = Bench()
+    bench.beats("a", -1)
+    on_trial(bench)
+    assert dealt(bench, 1, 0, 1) == []

@@ -44,6 +44,7 @@ def test_the_topics_are_those_of_the_contract() -> None:
         ("andon.policies", "policy name", "compacted"),
         ("andon.approvals", "workflow", "time"),
         ("andon.scopes", "scope", "time"),
+        ("andon.permits", "workflow", "compacted"),
     }
 
 
