@@ -4,6 +4,7 @@ are asked.
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -34,11 +35,12 @@ Share = Annotated[
 
 class AutoPause(PolicyModel):
     """In a trailing window (by event time, within a partition) at most `share` of the workflows
-    that live, and `min` in any case, are paused without a person. `share: 100%` sets no bound.
+    that live, and `min` in any case, are paused without a person. `share: 100%`, which holds where
+    nothing is said, sets no bound.
     """
 
     share: Share = Field(
-        0.2, description="of the workflows that had an event within twice the longest window"
+        1.0, description="of the workflows that had an event within twice the longest window"
     )
     over: Duration = 600
     min: Annotated[int, Field(ge=0)] = Field(
@@ -47,7 +49,7 @@ class AutoPause(PolicyModel):
 
     def most(self, live: int) -> int:
         """How many of so many live workflows may be paused within the window."""
-        return max(self.min, int(self.share * live + 1e-9))
+        return sys.maxsize if self.share == 1 else max(self.min, int(self.share * live + 1e-9))
 
     def __str__(self) -> str:
         window = format_duration(self.over)

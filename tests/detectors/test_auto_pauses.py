@@ -60,10 +60,11 @@ def held(line_: Line, log: list[bytes]) -> tuple[list[str], list[Audit], list[Al
     [
         (100, {"share": "20%", "min": 5}, 20),
         (100, {"share": 0.2, "min": 50}, 50),
-        (6, {"min": 5}, 5),  # however few there are
+        (6, {"share": "20%", "min": 5}, 5),  # however few there are
         (30, {"share": "100%", "min": 0}, 30),
-        (60, {}, 12),
-        (30, {}, 10),
+        (60, {"share": "20%"}, 12),
+        (30, {"share": "20%"}, 10),
+        (30, {}, 30),  # nothing is said: no bound
     ],
 )
 def test_a_share_of_those_that_live_is_paused_and_no_more(

@@ -59,6 +59,7 @@ def test_every_mistake_is_told_in_one_go(file: Path, monkeypatch: pytest.MonkeyP
     assert [entry.removeprefix(f"{file}:").split(": ")[:2] for entry in told] == [
         ["9", "policies[1].rules[0].rate"],
         ["11", "policies[2].rules[0].over"],
+        ["11", "warning"],  # a share, where nothing is divided
         ["11", "policies[2].rules[0].colour"],
         ["11", "policies[2].rules[0].above"],
         ["11", "policies[2].rules[0].currency"],
