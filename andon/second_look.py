@@ -14,6 +14,16 @@ from andon.yaml_lines import Path_
 
 _STAND_INS: dict[str, Any] = {"over": "1h", "above": 0.05, "at_least": 0.05}
 _OF_A_RATE: dict[str, Any] = {"currency": "USD", "same": ["action"]}
+_OF_A_LIMIT: dict[str, Any] = {
+    "value": 1,
+    "currency": "USD",
+    "recipients": 1,
+    "actions": 1,
+    "over": "1h",
+    "where": {},
+    "then": "review",
+    "people": 1,
+}
 _PART = 3
 """A path such as ("policies", 0, "rules", 1, "over") names a part of a policy in three steps."""
 
@@ -35,10 +45,13 @@ def mended(
         if meant is not None:
             holder.setdefault(meant, value)
     rules: dict[Path_, set[Any]] = {}
+    limits: dict[Path_, set[Any]] = {}
     for at in wrong:
         part, item, field = at[:_PART], at[: _PART + 1], at[_PART + 1 : _PART + 2]
         if part[_PART - 1 :] == ("rules",) and item != part:
             rules.setdefault(item, set()).update(field)
+        elif part[_PART - 1 :] == ("limits",) and item != part:
+            limits.setdefault(item, set()).update(field)
         elif len(part) == _PART:
             _holder(document, part).pop(part[-1], None)
     for at, fields in rules.items():
@@ -46,6 +59,9 @@ def mended(
         items[at[-1]] = _reduced(items[at[-1]], fields)
         # Whether a rule needs it cannot be told any more.
         _holder(document, at[:_PART]).pop("convert", None)
+    for at, fields in limits.items():
+        items = _holder(document, at)
+        items[at[-1]] = _right_limit(items[at[-1]], fields)
     return document
 
 
@@ -64,6 +80,12 @@ def _reduced(rule: Any, wrong: set[Any]) -> Any:
         if field in rule:
             kept[field] = stand_in if field in wrong else rule[field]
     return kept
+
+
+def _right_limit(limit: Any, wrong: set[Any]) -> Any:
+    if not isinstance(limit, dict):
+        return {"recipients": 1}
+    return limit | {field: _OF_A_LIMIT[field] for field in wrong & _OF_A_LIMIT.keys()}
 
 
 def _holder(document: Any, at: Path_) -> Any:

@@ -219,6 +219,22 @@ def test_a_wrong_name_is_not_said_to_be_missing() -> None:
     assert told == "input should be a valid string, got False"
 
 
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        ("{value: 5, then: reviw}", "[0].then [0].currency"),
+        ("{value: -5, currency: USD}", "[0].value"),
+        ("{actions: 5, where: {by: robot}}", "[0].where.by [0].over"),
+        ("{recipients: 5, people: 2, then: ask}", "[0].then"),
+        ("7, {value: 5}", "[0] [1].currency"),
+    ],
+)
+def test_a_wrong_field_of_a_limit_does_not_hide_others(limits: str, named: str) -> None:
+    told = problems(f"version: 1\npolicies: [{{name: p, limits: [{limits}]}}]")
+    fields = [field.removeprefix("policies[0].limits") for _, field, _ in told]
+    assert sorted(fields) == sorted(named.split())
+
+
 def test_a_wrong_rule_does_not_make_a_conversion_look_idle() -> None:
     text = rule("rate: valeu, over: 1h, above: 5, currency: USD")
     told = problems(f"{text}    convert: {{to: USD, rates: {{EUR: 1.1}}}}\n")
