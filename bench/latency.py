@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Timer
 from time import monotonic_ns
 from typing import IO
 
@@ -29,6 +30,7 @@ from streams.control import reset
 
 POLICY = Path(__file__).with_name("latency.yaml")
 WARM_UP = 3
+PATIENCE_S = 240.0
 
 
 def measure(sizes: Sizes) -> Runs:
@@ -70,9 +72,10 @@ def _trips(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float
             number += 1
             began = monotonic_ns()
             producer.send(EVENTS, key=workflow.encode(), value=_event(workflow, number))
-            took = int(said.readline()) - began
+            took = _told_ns(said) - began
             asyncio.run(reset(servers, workflow, "measured", "bench", permits=None))
-            assert said.readline() == "runs\n"
+            if said.readline() != "runs\n":
+                raise TimeoutError(f"{workflow} did not run again in {PATIENCE_S:g} s")
             return took / 1e6
 
         yield trip
@@ -88,23 +91,33 @@ def _hops(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float]
         def hop() -> float:
             began = monotonic_ns()
             producer.send(THERE, value=b"x" * 350)
-            return (int(said.readline()) - began) / 1e6
+            return (_told_ns(said) - began) / 1e6
 
         yield hop
 
 
 @contextmanager
 def program(*arguments: str) -> Iterator[IO[str]]:
-    """A process of ours that is ready; what it says."""
+    """A process of ours that is ready; what it says, which ends after PATIENCE_S."""
     command = [sys.executable, "-m", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    patience = Timer(PATIENCE_S, process.kill)
+    patience.start()
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process.stdout
     finally:
+        patience.cancel()
         process.kill()
         process.wait()
+
+
+def _told_ns(said: IO[str]) -> int:
+    """A time. Raises TimeoutError where the process has ended before."""
+    if not (told := said.readline()):
+        raise TimeoutError(f"no record came through in {PATIENCE_S:g} s")
+    return int(told)
 
 
 def _event(workflow: str, number: int) -> bytes:

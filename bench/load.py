@@ -23,7 +23,9 @@ DIFFERENT = 100_000
 
 async def main(servers: str, per_s: int) -> None:
     """Ends when it is killed; says how many it wrote, once a second."""
-    producer = AIOKafkaProducer(bootstrap_servers=servers, acks=1, compression_type="gzip")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=servers, acks=1, compression_type="gzip", max_batch_size=1 << 20
+    )
     await producer.start()
     partitions = sorted(await producer.partitions_for(EVENTS))
     source = _endless()

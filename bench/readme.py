@@ -111,9 +111,11 @@ def tables(result: Json) -> str:
 
 
 def _line(row: Row, result: Json, counts: Json) -> str:
+    what = row.what.format(**counts)
+    if row.key.partition(".")[0] not in result:
+        return f"| {what} | not measured |  | {row.wanted} |"
     low, high = _at(result["spread"], row.key)
     spread = f"{_shown(low)} to {_shown(high)}" if _at(result["runs"], row.key) > 1 else "one run"
-    what = row.what.format(**counts)
     return f"| {what} | {_shown(_at(result, row.key))} | {spread} | {row.wanted} |"
 
 

@@ -18,7 +18,7 @@ class Sizes(NamedTuple):
     backtest_events_a_day: int = 1_000_000
     calls: int = 100_000
     trips: int = 100
-    trips_loaded: int = 20
+    trips_loaded: int = 15
     load_per_s: int = 50_000
 
 

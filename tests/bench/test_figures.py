@@ -50,6 +50,12 @@ def test_the_tables_show_every_figure_and_say_what_was_one_run() -> None:
     assert "10,000,000 events" in text
 
 
+def test_what_could_not_be_measured_is_said() -> None:
+    text = tables(result_of({"core_events_per_s": [5.0]}, Sizes()))
+    assert "| decisions, events/s, 500 workflows | 5 | one run | 500,000 |" in text
+    assert "| event to refusal, median | not measured |  |  |" in text
+
+
 def test_the_readme_gets_the_tables_between_its_marks(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
