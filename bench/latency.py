@@ -30,7 +30,7 @@ from streams.control import reset
 
 POLICY = Path(__file__).with_name("latency.yaml")
 WARM_UP = 3
-PATIENCE_S = 240.0
+PATIENCE_S = 120.0
 
 
 def measure(sizes: Sizes) -> Runs:

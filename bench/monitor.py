@@ -17,7 +17,7 @@ from bench.core import POLICY
 from bench.topic import Place
 
 PATIENCE_S = 120
-STOP_S = 60
+STOP_S = 30
 
 
 class Watched(NamedTuple):
@@ -72,7 +72,10 @@ def monitor(place: Place, group: str, policy: Path = POLICY) -> Iterator[Watched
         raise RuntimeError(f"the monitor ended with {process.wait()}")
     finally:
         process.terminate()
-        process.wait(timeout=STOP_S)
+        try:
+            process.wait(timeout=STOP_S)
+        finally:
+            process.kill()
 
 
 def pace(watched: Watched, count: int) -> Pace:
