@@ -15,6 +15,7 @@ def test_an_automation_is_stopped_put_on_trial_and_let_run(
 ) -> None:
     workflow = unique("path")
     with Automation(kafka, workflow) as automation:
+        until(lambda: kafka.heartbeats(workflow), "a heartbeat: who answers is measured")
         assert [automation.refund(60), automation.refund(40)] == ["done", "done"]
         (ack,) = until(lambda: kafka.acks(workflow), "the ack")
         assert (ack.generation, ack.automation, ack.in_flight) == (1, "refund-bot", 0)
