@@ -36,6 +36,10 @@ _HEADS: dict[AlertKind, str] = {
     "policy_refused": "Policies not changed",
     "review_needed": "{} asks people",
     "held_back": "Pauses held back",
+    "canary_passed": "{} went round",
+    "canary_failed": "{} failed",
+    "canary_silent": "Pausing may not work: {} fails",
+    "canary_back": "Pausing works again: {} is back",
     "test": "Test alert for {}",
 }
 _MEANS: dict[AlertKind, str] = {
@@ -49,6 +53,10 @@ _MEANS: dict[AlertKind, str] = {
     "policy_refused": "a new version cannot be used; the one before it stays in force",
     "review_needed": "one action stands still until people approve or deny it",
     "held_back": "too many were paused at once; the workflows named here go on until you decide",
+    "canary_passed": "a workflow that trips itself was paused, told and let go",
+    "canary_failed": "a workflow that trips itself was not paused, not told or not let go",
+    "canary_silent": "what goes wrong now may not be paused, and you may not be told",
+    "canary_back": "what goes wrong is paused, and you are told",
     "test": "nothing was stopped: this only shows that the receiver works",
 }
 
@@ -126,6 +134,8 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
         yield "Approve", alert.resume
     if alert.kind == "held_back":
         yield "Pause", alert.resume
+    if alert.kind == "canary_silent":
+        yield "Look", alert.resume
     yield "Alert", f"{alert.alert_id}, {alert.severity}, by {alert.issued_by.removeprefix('user:')}"
 
 

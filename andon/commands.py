@@ -174,6 +174,10 @@ AlertKind = Literal[
     "policy_refused",
     "review_needed",
     "held_back",
+    "canary_passed",
+    "canary_failed",
+    "canary_silent",
+    "canary_back",
     "test",
 ]
 
@@ -195,3 +199,6 @@ class Alert(Record):
     runbook: str | None = None
     receivers: list[str] = Field(default_factory=list, description="empty: the default route")
     note: str | None = Field(None, description="what the dispatcher has to add for the reader")
+    next_by: Timestamp | None = Field(
+        None, description="of a canary's round: by then there must have been another"
+    )

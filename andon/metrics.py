@@ -235,6 +235,28 @@ GUARD: tuple[Metric, ...] = (
     ),
 )
 
+CANARY: tuple[Metric, ...] = (
+    Metric(
+        "andon_canary_last_success_timestamp_seconds",
+        "gauge",
+        "When the canary last saw every leg work; 0 before it did.",
+    ),
+    Metric("andon_canary_every_seconds", "gauge", "Seconds between the canary's rounds."),
+    Metric(
+        "andon_canary_leg_seconds",
+        "gauge",
+        "From the offending event to the end of each leg, in the last round: detection, command, "
+        "guard, alert, return.",
+        ("leg",),
+    ),
+    Metric(
+        "andon_canary_rounds_total",
+        "counter",
+        "Rounds by result: passed, or the first leg that failed.",
+        ("result",),
+    ),
+)
+
 API: tuple[Metric, ...] = (
     Metric(
         "andon_api_requests_total",

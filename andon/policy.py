@@ -211,6 +211,11 @@ class Policy(PolicyModel):
     alert: Alerting = Alerting()
 
     @property
+    def built_in(self) -> bool:
+        """Whether Andon itself has it, and no book of people."""
+        return self.name.startswith("andon:")
+
+    @property
     def longest_window_s(self) -> int:
         """Seconds; 0 without rules."""
         return max((rule.over for rule in self.rules), default=0)
@@ -285,7 +290,7 @@ class PolicyBook(PolicyModel):
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits that change with any of the policies, and with their order."""
-        parts = [policy.to_json() for policy in self.policies]
+        parts = [policy.to_json() for policy in self.policies if not policy.built_in]
         if self.auto_pause != AutoPause():
             parts.append(self.auto_pause.model_dump_json().encode())
         return hashlib.sha256(b"\n".join(parts)).hexdigest()[:12]

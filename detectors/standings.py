@@ -148,8 +148,8 @@ class Standings:
         workflow, before = detection.workflow, self.of(detection.workflow)
         if detection.policy.mode != "enforce" or not before.can(Cause.DETECTION):
             return
-        relapsed = before.state is State.HALF_OPEN  # people have heard of it
-        if relapsed or self.auto_pauses.has_room(workflow, detection.ts_us, live):
+        free = before.state is State.HALF_OPEN or detection.policy.built_in
+        if free or self.auto_pauses.has_room(workflow, detection.ts_us, live):
             if effects is not None:
                 self._pause(columns, detection, effects)
             return
@@ -168,7 +168,8 @@ class Standings:
         if command.limited_until is not None:
             standing.limited_until_us = micros(command.limited_until)
         self._set(command.workflow, standing)
-        if command.issued_by == "monitor" and command.state is State.OPEN:
+        counts = policy is None or not policy.built_in
+        if counts and command.issued_by == "monitor" and command.state is State.OPEN:
             self.auto_pauses.note(command.workflow, micros(command.issued_at))
 
     def dump(self) -> dict[str, Any]:
@@ -201,7 +202,8 @@ class Standings:
             told = f"{reason.text}; pause {trips} in a row, tried again after {wait}"
             reason = reason.model_copy(update={"text": told})
         self._move(columns, detection.at, Cause.DETECTION, reason, effects, policy, trips=trips)
-        self.auto_pauses.note(detection.workflow, detection.ts_us)
+        if not policy.built_in:
+            self.auto_pauses.note(detection.workflow, detection.ts_us)
 
     def _count(
         self, columns: Columns, fates: NDArray[np.int8], index: int, effects: Effects | None

@@ -74,7 +74,7 @@ def monitor_app(
         producer_max_request_size=largest,
         **APP_SETTINGS,
     )
-    exporter, keys = Exporter(), settings.keys
+    exporter, keys = Exporter(frozenset({settings.canary_workflow})), settings.keys
     stack = AsyncExitStack()
     stack.callback(place.close)
 
@@ -209,7 +209,7 @@ def run(
     draft = loop.run_until_complete(source.first(tell))
     for problem in problems_of(draft, settings.events_kept_s):
         tell(f"caution: {problem}")
-    app = monitor_app(compiled(draft), source, settings, routes, tell)
+    app = monitor_app(compiled(draft, settings.canary_workflow), source, settings, routes, tell)
     worker = app.Worker(loglevel="WARNING", quiet=True, loop=loop)
     worker.spinner = None  # it writes control characters, on no terminal too
     # A batch makes many objects and no cycles: looking for some after every 700 takes a quarter

@@ -22,11 +22,11 @@ from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
 
 from andon.approvals import parse_approval
-from andon.commands import Alert, Audit, Position, Reason
-from andon.ids import derived_id
+from andon.commands import Alert, Position
 from andon.topics import ALERTS, APPROVALS, AUDIT
-from streams.actuators import pulls
+from streams.deadman import Deadman
 from streams.lane import Count, Lane, Outcome, Patience
+from streams.outcomes import actuation, delivery_of
 from streams.questions import question
 from streams.rest import rest_when_idle
 from streams.routes import Routes
@@ -116,6 +116,8 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             for name, receiver in routes.all.items()
         }
         self._partitions: dict[TopicPartition, Progress] = {}
+        self._deadmen: dict[TopicPartition, Deadman] = {}
+        self._read_to: dict[TopicPartition, int] = {}
         self._stopping = asyncio.Event()
         self._consumer: Any = None
         self._producer: Any = None
@@ -133,6 +135,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                 for partition, records in fetched.items():
                     for record in records:
                         self._take(partition, record)
+                await self._look_after_canaries()
                 await self._commit()
         finally:
             await self._finish()
@@ -145,6 +148,7 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         """Whoever gets the partitions delivers what was under way here."""
         await self._commit()
         for partition in revoked:
+            self._deadmen.pop(partition, None)
             if progress := self._partitions.pop(partition, None):
                 await progress.cancel()
 
@@ -154,14 +158,17 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         for partition, beginning in oldest.items():
             start = max(beginning, await self._consumer.committed(partition) or 0)
             self._partitions[partition] = Progress(start)
+            self._deadmen[partition] = Deadman()
             self._consumer.seek(partition, max(beginning, start - LOOK_BACK))
 
     def _take(self, partition: TopicPartition, record: ConsumerRecord) -> None:
         progress = self._partitions.get(partition)
         if progress is None:  # revoked since it was fetched
             return
+        self._read_to[partition] = record.offset + 1
         lanes: list[Lane] = []
         if alert := _read(record):
+            self._deadmen[partition].take(alert)
             alert, receivers = self._routes.find(alert)
             lanes = [self._lanes[receiver.name] for receiver in receivers]
         if alert and record.offset < progress.start:
@@ -173,13 +180,24 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         else:
             progress.passed(record.offset)
 
+    async def _look_after_canaries(self) -> None:
+        """What is to be told is written to the topic, and delivered as any other alert."""
+        now = datetime.now(UTC)
+        for partition, deadman in list(self._deadmen.items()):
+            if self._read_to.get(partition, 0) < (self._consumer.highwater(partition) or 0):
+                continue  # what it said last has still to be read
+            for alert in deadman.look(now):
+                await self._producer.send_and_wait(
+                    ALERTS, alert.to_json(), key=alert.workflow.encode()
+                )
+
     async def _settle(self, deliveries: list[asyncio.Task[Outcome]], source: Position) -> None:
         await asyncio.gather(*(self._audit(delivery, source) for delivery in deliveries))
 
     async def _audit(self, delivery: asyncio.Task[Outcome], source: Position) -> None:
         outcome = await delivery
         moved = outcome.receiver in self._routes.levers.actuators
-        record = _actuation(outcome, source) if moved else _audit_of(outcome, source)
+        record = actuation(outcome, source) if moved else delivery_of(outcome, source)
         try:
             await self._producer.send_and_wait(
                 AUDIT, record.to_json(), key=record.workflow.encode()
@@ -253,33 +271,3 @@ def _read(record: ConsumerRecord) -> Alert | None:
             *(record.topic, record.partition, record.offset, error, record.value),
         )
         return None
-
-
-def _audit_of(outcome: Outcome, source: Position) -> Audit:
-    alert = outcome.alert
-    result = f"not delivered: {outcome.failure}" if outcome.failure else "delivered"
-    attempts = f"attempt {outcome.attempts}" if outcome.attempts else "no attempt"
-    return Audit(
-        audit_id=derived_id("delivery", alert.alert_id, outcome.receiver),
-        ts=datetime.now(UTC),
-        kind="delivery",
-        workflow=alert.workflow,
-        actor=f"receiver:{outcome.receiver}",
-        state=alert.state,
-        generation=alert.generation,
-        reason=Reason(text=f"alert {alert.alert_id} ({alert.kind}) {result} at {attempts}"),
-        source=source,
-    )
-
-
-def _actuation(outcome: Outcome, source: Position) -> Audit:
-    alert, attempts = outcome.alert, outcome.attempts
-    lever = "lever pulled" if pulls(alert) else "lever let go"
-    result = f"failed: {outcome.failure}" if outcome.failure else f"at attempt {attempts}"
-    return _audit_of(outcome, source).model_copy(
-        update={
-            "kind": "actuated",
-            "actor": f"actuator:{outcome.receiver}",
-            "reason": Reason(text=f"{lever} for alert {alert.alert_id} {result}"),
-        }
-    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from time import monotonic, time
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from andon.breaker import Breaker, State
@@ -37,9 +38,13 @@ _OUTCOMES = {"success": SUCCESS, "error": ERROR, "denied": DENIED}
 
 
 class Exporter:
-    """Counts what the monitor does; `registry` is what a scrape reads."""
+    """Counts what the monitor does; `registry` is what a scrape reads.
 
-    def __init__(self) -> None:
+    `hidden` are workflows that are no work of anybody's: they are in no number.
+    """
+
+    def __init__(self, hidden: Collection[str] = frozenset()) -> None:
+        self._hidden = hidden
         self.registry = CollectorRegistry()
         self._metrics = {metric.name: made(metric, self.registry) for metric in MONITOR}
         self._labels: dict[str, int] = {OTHER: 0}
@@ -57,8 +62,9 @@ class Exporter:
         """Count a judged batch; events are counted where they are read first."""
         effects = taken.effects
         if not line.scoped:
-            self._count_fates(taken)
-            self._count_actions(taken, line)
+            shown = self._shown_of(taken, line)
+            self._count_fates(taken, shown)
+            self._count_actions(taken, line, shown)
         for rejected in effects.rejected:
             self.add("andon_dead_letters_total", field=rejected.error.field.split(".")[0])
         for detection in effects.detections:
@@ -70,6 +76,8 @@ class Exporter:
             rule = {"policy": held.policy.name, "rule": held.rule.name}
             self.add("andon_held_back_total", workflow=self._label(held.workflow), **rule)
         for command in effects.commands:
+            if command.workflow in self._hidden:
+                continue
             self.add("andon_commands_total", state=command.state)
             if command.state is State.OPEN:
                 rule = {"policy": str(command.reason.policy), "rule": str(command.reason.rule)}
@@ -156,10 +164,14 @@ class Exporter:
 
     def add(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Increase a counter of the table."""
+        if labels.get("workflow") in self._hidden:
+            return
         self._child(name, labels).inc(amount)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         """Set a gauge of the table."""
+        if labels.get("workflow") in self._hidden:
+            return
         self._child(name, labels).set(value)
         if labels:
             names = self._metrics[name]._labelnames
@@ -173,6 +185,8 @@ class Exporter:
         return self._children[key]
 
     def _label(self, workflow: str) -> str:
+        if workflow in self._hidden:
+            return workflow
         if workflow not in self._labels and len(self._labels) <= WORKFLOWS_MAX:
             self._labels[workflow] = len(self._labels)
         return workflow if workflow in self._labels else OTHER
@@ -188,8 +202,14 @@ class Exporter:
             if (number := streams.get((workflow, place))) is not None:
                 yield workflow, place, number
 
-    def _count_fates(self, taken: Taken) -> None:
-        kinds, fates = taken.columns.kind, taken.fates
+    def _shown_of(self, taken: Taken, line: Line) -> NDArray[np.bool_]:
+        """Which events of a batch are not those of hidden workflows."""
+        streams, policies = line.windows.numbers.streams, range(len(line.compiled.book.policies))
+        hidden = [streams[at] for at in product(self._hidden, policies) if at in streams]
+        return ~np.isin(taken.columns.batch["stream"], hidden)
+
+    def _count_fates(self, taken: Taken, shown: NDArray[np.bool_]) -> None:
+        kinds, fates = taken.columns.kind[shown], taken.fates[shown]
         rejected = len(taken.effects.rejected)
         unwatched, not_live = int(np.sum(kinds == UNWATCHED)), int(np.sum(kinds == NOT_LIVE))
         late, duplicate = int(np.sum(fates == LATE)), int(np.sum(fates == DUPLICATE))
@@ -204,12 +224,12 @@ class Exporter:
         }.items():
             self.add("andon_events_total", count, fate=fate)
 
-    def _count_actions(self, taken: Taken, line: Line) -> None:
+    def _count_actions(self, taken: Taken, line: Line, shown: NDArray[np.bool_]) -> None:
         labels = np.zeros(line.windows.numbers.streams_given, np.int64)  # 0 is `other`
         for workflow, _, number in self._labelled(line):
             labels[number] = self._labels[workflow]
         batch = taken.columns.batch
-        ours = (batch["stream"] >= 0) & (taken.fates == COUNTED)
+        ours = (batch["stream"] >= 0) & (taken.fates == COUNTED) & shown
         ours &= (batch["flags"] & AUTOMATION) > 0
         names = list(self._labels)
         for outcome, bit in _OUTCOMES.items():

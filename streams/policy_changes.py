@@ -110,7 +110,7 @@ class PolicyChanges:
             self._tell(f"policies {book.fingerprint} are in force")
 
     def _take(self, draft: Draft) -> None:
-        new = compiled(draft)
+        new = compiled(draft, self._settings.canary_workflow)
         self._exporter.set("andon_policy_valid", 1)
         if new.book.fingerprint == self._book.fingerprint:
             self._tell(f"policies {new.book.fingerprint} as before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from andon.canary import with_canary
 from andon.errors import PolicyError, Problem
 from andon.policy_file import check_policies
 from andon.policy_review import Known, review
@@ -9,9 +10,13 @@ from andon.yaml_lines import Draft
 from detectors.plan import Compiled, compile_book
 
 
-def compiled(draft: Draft) -> Compiled:
-    """The policies of a draft, ready to run. Raises PolicyError with every mistake."""
-    book = check_policies(draft)
+def compiled(draft: Draft, canary: str = "") -> Compiled:
+    """The policies of a draft, ready to run; with that of the canary, where its workflow is named.
+
+    Raises:
+        PolicyError: with every mistake.
+    """
+    book = with_canary(check_policies(draft), canary)
     try:
         return compile_book(book)
     except PolicyError as error:

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from andon import yaml_lines
+from andon.canary import NOBODY
 from andon.commands import Alert
 from andon.errors import ReceiversError
 from streams.actuators.airflow import AirflowSettings
@@ -109,6 +110,8 @@ class Routes:
         A name that nobody has sends it to the default receivers too, with a note that says so: a
         misspelt name must not keep an alert from people.
         """
+        if alert.receivers == [NOBODY]:
+            return alert, []
         unknown = [name for name in alert.receivers if name not in self.receivers]
         names = [name for name in alert.receivers if name in self.receivers]
         if unknown or not names:

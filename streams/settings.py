@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     policy: Path = Path("policy.yaml")
     policies_from_topic: bool = False
 
+    canary_workflow: str = Field(default="andon-canary", max_length=200)
+    canary_every_s: float = Field(default=300.0, ge=1)
+    canary_heartbeat_url: str = ""
+
     signing_key: Path | None = None
     verify_keys: str = ""
 

@@ -8,6 +8,7 @@ from andon.cli import alerts, api, approvals, events, keys, policy, schemas, top
 from andon.cli.audit import audit
 from andon.cli.backtest import backtest
 from andon.cli.broker import broker
+from andon.cli.canary import canary
 from andon.cli.control import kill, mode, reset, trip
 from andon.cli.demo import demo
 from andon.cli.doctor import doctor
@@ -28,7 +29,7 @@ app = typer.Typer(
     help="A circuit breaker for AI automations, built on an event stream.",
 )
 for command in (
-    *(demo, broker, monitor, status, watch, trip, reset, kill, mode),
+    *(demo, broker, monitor, canary, status, watch, trip, reset, kill, mode),
     *(held_back, undo, explain, audit, doctor),
     *(backtest, report, tune, score),
 ):

@@ -28,6 +28,7 @@ CHECKS = (
     Check("keys", house.keys, needs_broker=False),
     Check("signatures", life.signatures),
     Check("monitor", life.monitor),
+    Check("canary", life.canary),
     Check("guards", life.guards),
     Check("guard clocks", life.guard_clocks),
 )

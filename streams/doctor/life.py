@@ -13,6 +13,7 @@ from kafka.errors import GroupIdNotFoundError
 
 from andon.commands import Heartbeat
 from andon.topics import ACKS, COMMANDS, EVENTS, HEARTBEATS
+from streams.canary import last_round
 from streams.closed_loop import LIVE, ClosedLoop, Fact
 from streams.commands_log import open_log
 from streams.doctor.broker import apart
@@ -66,6 +67,21 @@ def _members(admin: KafkaAdminClient, group: str) -> list[Any]:
     except GroupIdNotFoundError:  # as brokers since 4.0 say of a group that never was
         return []
     return members
+
+
+def canary(settings: Settings) -> Iterator[Finding]:
+    """A workflow that trips itself was paused, told and let go of late."""
+    last = asyncio.run(last_round(settings.bootstrap_servers))
+    if last is None:
+        yield warn("none was ever seen: nothing proves that pausing works", "andon canary")
+        return
+    says = f"{last.reason.text}, at {last.since:%Y-%m-%d %H:%M:%S} UTC"
+    if last.kind == "canary_failed":
+        yield fail(says, "see the runbook of AndonCanarySilent")
+    elif last.next_by is not None and datetime.now(UTC) > last.next_by:
+        yield fail(f"is silent: {says}", "andon canary")
+    else:
+        yield ok(says)
 
 
 def guards(settings: Settings) -> Iterator[Finding]:

@@ -28,6 +28,10 @@ _COLOURS: dict[AlertKind, str] = {
     "policy_refused": "red",
     "review_needed": "yellow",
     "held_back": "red",
+    "canary_passed": "green",
+    "canary_failed": "red",
+    "canary_silent": "red",
+    "canary_back": "green",
     "test": "cyan",
 }
 

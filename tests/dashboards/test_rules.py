@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from andon.metrics import GUARD, MONITOR
+from andon.metrics import CANARY, GUARD, MONITOR
 from tests.dashboards.plant import plant
 from tests.dashboards.prometheus import FOLDER, tool
 
@@ -76,7 +76,7 @@ def test_an_alert_has_its_section_in_the_runbook(alert: dict[str, Any]) -> None:
 
 
 def test_the_rules_read_what_is_exported() -> None:
-    known = {metric.name for metric in (*MONITOR, *GUARD)}
+    known = {metric.name for metric in (*MONITOR, *GUARD, *CANARY)}
     recorded = {rule["record"] for rule in RULES if "record" in rule}
     for rule in RULES:
         expr = rule["expr"]

@@ -162,8 +162,12 @@ class Monitor:
 
     def hang_up(self) -> None:
         """Send it SIGHUP."""
+        self.send(signal.SIGHUP)
+
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal that does not end it."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGHUP)
+        self._process.send_signal(what)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it; its exit status."""
