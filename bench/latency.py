@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
@@ -42,36 +42,30 @@ def measure(sizes: Sizes) -> Runs:
 def taken_turns(place: Place, runs: int, trips: int, suffix: str = "") -> Runs:
     """So many trips and as many bare round trips in each run."""
     found: Runs = {}
-    with ExitStack() as stack:
-        producer = KafkaProducer(bootstrap_servers=place.servers)
-        stack.callback(producer.close)
-        create(place.servers)
-        trip = stack.enter_context(_trips(producer, place.servers))
-        hop = stack.enter_context(_hops(producer, place.servers))
-        for measured in (trip, hop):
-            _times(measured, WARM_UP)
+    create(place.servers)
+    with closing(KafkaProducer(bootstrap_servers=place.servers)) as producer:
         for _ in range(runs):
-            for name, measured in (("trip_latency", trip), ("two_hop", hop)):
-                for share, value in percentiles(_times(measured, trips)).items():
-                    found.setdefault(f"{name}{suffix}_ms.{share}", []).append(value)
+            for name, ways in (("trip_latency", _trips), ("two_hop", _hops)):
+                with ways(producer, place.servers) as way:  # alone: a bare consumer never rests
+                    _times(way, WARM_UP)
+                    for share, value in percentiles(_times(way, trips)).items():
+                        found.setdefault(f"{name}{suffix}_ms.{share}", []).append(value)
     return found
 
 
-def _times(measured: Callable[[], float], count: int) -> list[float]:
-    return [measured() for _ in range(count)]
+def _times(way: Callable[[], float], count: int) -> list[float]:
+    return [way() for _ in range(count)]
 
 
 @contextmanager
 def _trips(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float]]:
     """Trips one workflow at a time by an event, and lets it run again; milliseconds."""
-    workflow, number = "trips-0", 0
+    workflow = "trips-0"
     with program("bench.refusals", servers, workflow) as said:
 
         def trip() -> float:
-            nonlocal number
-            number += 1
             began = monotonic_ns()
-            producer.send(EVENTS, key=workflow.encode(), value=_event(workflow, number))
+            producer.send(EVENTS, key=workflow.encode(), value=_event(workflow))
             took = _told_ns(said) - began
             asyncio.run(reset(servers, workflow, "measured", "bench", permits=None))
             if said.readline() != "runs\n":
@@ -120,15 +114,17 @@ def _told_ns(said: IO[str]) -> int:
     return int(told)
 
 
-def _event(workflow: str, number: int) -> bytes:
+def _event(workflow: str) -> bytes:
+    """The first at its target, which trips."""
+    unique = monotonic_ns()
     fields = {
-        "event_id": f"trip-{monotonic_ns()}",
+        "event_id": f"trip-{unique}",
         "ts": format_ts(datetime.now(UTC)),
         "workflow": workflow,
         "automation": "refund-bot",
         "capability": "transact",
         "action": "refund.create",
-        "target": f"ch_{number}",
+        "target": f"ch_{unique}",
         "outcome": "success",
     }
     return json.dumps(fields).encode()

@@ -74,8 +74,10 @@ def monitor(place: Place, group: str, policy: Path = POLICY) -> Iterator[Watched
         process.terminate()
         try:
             process.wait(timeout=STOP_S)
-        finally:
+        except subprocess.TimeoutExpired:
+            print(f"the monitor did not stop in {STOP_S} s; it was killed", file=sys.stderr)
             process.kill()
+            process.wait()
 
 
 def pace(watched: Watched, count: int) -> Pace:
