@@ -9,7 +9,7 @@ from andon.cli.commands import app
 from andon.cli.page import PAGE, commands, options, page, status_of
 
 COMMANDS = dict(commands())
-RUN_ON = {"andon broker", "andon monitor", "andon alerts", "andon api"}
+RUN_ON = {"andon broker", "andon monitor", "andon canary", "andon alerts", "andon api"}
 """They tell what happens while it does, and no facts at the end."""
 
 
