@@ -40,6 +40,7 @@ _HEADS: dict[AlertKind, str] = {
     "canary_failed": "{} failed",
     "canary_silent": "Pausing may not work: {} fails",
     "canary_back": "Pausing works again: {} is back",
+    "target_down": "{} is down",
     "test": "Test alert for {}",
 }
 _MEANS: dict[AlertKind, str] = {
@@ -57,6 +58,7 @@ _MEANS: dict[AlertKind, str] = {
     "canary_failed": "a workflow that trips itself was not paused, not told or not let go",
     "canary_silent": "what goes wrong now may not be paused, and you may not be told",
     "canary_back": "what goes wrong is paused, and you are told",
+    "target_down": "many workflows fail on it; the pauses of more are told by this alert alone",
     "test": "nothing was stopped: this only shows that the receiver works",
 }
 
@@ -99,6 +101,11 @@ def resume_command(workflow: str, *, now: bool = False) -> str:
     return f'andon reset {shlex.quote(workflow)}{" --now" * now} --reason "why it is safe"'
 
 
+def trip_command(workflow: str) -> str:
+    """What a person types to pause it."""
+    return f'andon trip {shlex.quote(workflow)} --reason "what you see"'
+
+
 def alert_text(alert: Alert) -> str:
     """The whole alert in plain lines: the title, a blank line, then labelled facts."""
     facts = "\n".join(f"  {label:<10}{fact}" for label, fact in alert_facts(alert))
@@ -130,6 +137,8 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
     yield "Runbook", alert.runbook
     if alert.kind in ("paused", "on_trial"):
         yield "Resume", alert.resume
+    if alert.kind == "target_down":
+        yield "Stop it", alert.resume
     if alert.kind == "review_needed":
         yield "Approve", alert.resume
     if alert.kind == "held_back":

@@ -141,6 +141,7 @@ AuditKind = Literal[
     "policy-pushed",
     "undo",
     "held-back",
+    "target-down",
 ]
 
 
@@ -178,6 +179,7 @@ AlertKind = Literal[
     "canary_failed",
     "canary_silent",
     "canary_back",
+    "target_down",
     "test",
 ]
 
@@ -202,3 +204,4 @@ class Alert(Record):
     next_by: Timestamp | None = Field(
         None, description="of a canary's round: by then there must have been another"
     )
+    target: str | None = Field(None, description="the scope of the target that it failed on")

@@ -122,7 +122,7 @@ MONITOR: tuple[Metric, ...] = (
     Metric(
         "andon_alerts_total",
         "counter",
-        "Deliveries to receivers and actuators, by result: delivered, retried, failed.",
+        "Deliveries to receivers and actuators, by result: delivered, retried, failed, inhibited.",
         ("receiver", "result"),
     ),
     Metric("andon_workflows", "gauge", "Workflows that the windows hold."),

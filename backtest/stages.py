@@ -34,6 +34,8 @@ class Stages:
     def take(self, records: Records) -> Taken:
         """The first stage's batch with what the second one makes of it, in log order."""
         taken = self.line.take(records)
+        if self._forwarder.idle:
+            return taken
         forwards = [each for each in taken.forwards if self._happens(taken, each)]
         if not forwards:
             return taken

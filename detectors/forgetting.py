@@ -35,6 +35,8 @@ class Bounds(NamedTuple):
     workflows_max: int = 500_000
     histories_max: int = 1 << 16  # of rules against usual, at 3.5 KB for each of them
     events_exact: int = 1_000_000  # rows of one workflow and policy; see detectors.kernel.folding
+    down_workflows: int = 3  # that fail on one target within
+    down_over_s: int = 600  # before it counts as down; see detectors.outages
 
 
 BOUNDS = Bounds()

@@ -7,6 +7,7 @@ own, so that live, shadow, backtest and demo decide alike and a replay decides t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from detectors.forgetting import BOUNDS, Bounds
 from detectors.found import READING, Edge
 from detectors.group_names import GroupNames
 from detectors.kernel.loop import BLOCKED
+from detectors.outages import Outages
 from detectors.plan import Compiled
 from detectors.recent import Recent
 from detectors.scoped import Forward, Forwarder
@@ -73,6 +75,7 @@ class Line:
         self.decoder = Decoder(compiled, self.windows, scoped=scoped)
         self.scoped = scoped
         self.forwarder = Forwarder(compiled.book) if not scoped else None
+        self.outages = Outages(compiled.book, bounds) if scoped else None
         self.recent = Recent()
         self.group_names = GroupNames(compiled)
         self.compiled = compiled
@@ -85,13 +88,20 @@ class Line:
         columns = self.decoder.read(records)
         fates, none = np.zeros(len(columns.events), np.int8), np.zeros(0, READING)
         taken = Taken(columns, fates, Effects.none(), none, [], {})
+        notes = self.outages.notes(columns) if self.outages else []
         taken.effects.rejected.extend(columns.rejected)
         self.recent.add(columns.batch["key"], columns.event_ids)
         start = 0
+        for note in notes:
+            while start < note:
+                start = self._stretch(taken, start, note)
+            self._failing(columns, note, taken.effects)
+            start = note + 1
         while start < len(columns.events):
-            start = self._stretch(taken, start)
+            start = self._stretch(taken, start, len(columns.events))
         taken.effects.unconverted.update(unconverted(self.compiled, columns, fates))
         forwards = self.forwarder.forwards(columns) if self.forwarder else []
+        forwards += filter(None, map(partial(self._note, columns), taken.effects.detections))
         return taken._replace(readings=self.windows.readings(), forwards=forwards)
 
     def replay(self, records: Records) -> None:
@@ -107,6 +117,17 @@ class Line:
             for edge in edges:
                 self._trip(self._detection(edge, columns), columns, None)
         self.standings.pass_by(columns, fates, range(len(columns.events)), None)
+        for note in self.outages.notes(columns) if self.outages else ():
+            self._failing(columns, note, None)
+
+    def _note(self, columns: Columns, detection: Detection) -> Forward | None:
+        if self.forwarder is None:
+            return None
+        return self.forwarder.failing(columns, detection.at, detection.policy, detection.rule.rate)
+
+    def _failing(self, columns: Columns, note: int, effects: Effects | None) -> None:
+        if self.outages:
+            self.outages.take(columns, note, effects)
 
     def obey(self, command: Command) -> None:
         """A person has moved a breaker, or a replay has come to where it moved.
@@ -139,14 +160,15 @@ class Line:
         if not (command.state.refuses or passed):
             self.windows.forgive(command.workflow, micros(command.issued_at) - 1)
 
-    def _stretch(self, taken: Taken, start: int) -> int:
-        """Judge events up to the next one that moves a breaker; the index after it."""
+    def _stretch(self, taken: Taken, start: int, stop: int) -> int:
+        """Judge events before `stop`, up to one that moves a breaker; the index after it."""
         columns, fates, effects = taken.columns, taken.fates, taken.effects
         due = self.standings.next_due(columns, start)
         if due == start:
             self.standings.wake(columns, start, effects)
             self._forgive(effects.commands[-1])
             due = self.standings.next_due(columns, start)
+        due = min(due, stop)
         if self._paused == "blocked":
             self.standings.block(columns, fates, range(start, due))
             self._block_by_scopes(taken, range(start, due))
@@ -180,7 +202,11 @@ class Line:
         generation = self.standings.of(detection.workflow).generation
         effects.audits.append(detected(detection, columns, generation))
         if self._paused != "runs":
+            told = len(effects.alerts)
             self._trip(detection, columns, effects)
+            if (note := self._note(columns, detection)) and len(effects.alerts) > told:
+                page = effects.alerts[-1].model_copy(update={"target": note.scope})
+                effects.alerts[-1] = page
             if self.standings.of(detection.workflow).state.refuses:
                 self.windows.rest(detection.workflow)
 

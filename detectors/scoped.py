@@ -7,7 +7,8 @@ the events of all workflows, as any line does, under the name of the scope.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +17,8 @@ from andon.errors import EventError
 from andon.events import Mode, parse_event
 from andon.globs import matches
 from andon.policy import Policy, PolicyBook
-from andon.scope_names import Kind, scope_of
+from andon.rule import Rate
+from andon.scope_names import Kind, scope_name, scope_of
 from detectors.columns import Columns
 from detectors.wire import WireEvent, from_event
 
@@ -24,6 +26,10 @@ POLICY_FIELD = "andon_policy"
 """The policy of a scope by which an event was forwarded, and by which it is judged."""
 WORKFLOW_LABEL = "andon_workflow"
 """The label that keeps the event's own workflow."""
+POLICY_LABEL = "andon_failed_by"
+"""The label that keeps the policy by which a workflow failed."""
+FAILING = "andon:failing"
+"""Stands for a policy where a workflow's detection is noted: it fails on a target."""
 REMEMBERED_MAX = 1 << 17
 
 _FIELDS = [field for field in WireEvent.__struct_fields__ if field != POLICY_FIELD]
@@ -41,7 +47,12 @@ class Forwarder:
     """Of a policy of each kind of scope the first that matches an event forwards it."""
 
     def __init__(self, book: PolicyBook) -> None:
-        scoped = [each for each in book.policies if each.breaker.kind and each.mode != "off"]
+        self._named = [each for each in book.policies if each.breaker.target is not None]
+        scoped = [
+            each
+            for each in book.policies
+            if each.breaker.kind and each.rules and each.mode != "off"
+        ]
         self._policies = {
             kind: [each for each in scoped if each.breaker.kind is kind] for kind in Kind
         }
@@ -52,10 +63,21 @@ class Forwarder:
     def forwards(self, columns: Columns) -> list[Forward]:
         """What is to be written of a batch, in log order."""
         return [
-            Forward(at, scope, _written(event, scope, policy))
+            Forward(at, scope, _written(event, scope, policy.name))
             for at, event in enumerate(() if self.idle else columns.events)
             for scope, policy in self.scopes(columns, at, event)
         ]
+
+    def failing(self, columns: Columns, at: int, policy: Policy, rate: Rate) -> Forward | None:
+        """The note that a workflow fails on a target, where a detection says so."""
+        event = columns.events[at]
+        if rate not in (Rate.ERROR, Rate.DENIED) or event.target is None:
+            return None
+        names = (
+            p.breaker.target for p in self._named if matches(p.match.target or (), event.target)
+        )
+        scope = scope_name(Kind.TARGET, next(names, None) or event.target)
+        return Forward(at, scope, _written(event, scope, FAILING, {POLICY_LABEL: policy.name}))
 
     def scopes(self, columns: Columns, at: int, event: WireEvent) -> Iterator[tuple[str, Policy]]:
         """The scopes that an event is in, each with the policy by which it is."""
@@ -114,17 +136,24 @@ def _matches(policy: Policy, event: WireEvent) -> bool:
     return match.accepts(event.workflow, event.automation, event.capability)
 
 
-def _written(event: WireEvent, scope: str, policy: Policy) -> bytes:
+def _written(
+    event: WireEvent, scope: str, policy: str, labels: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """What rules look at; the whole event stands in the first topic, under the same id."""
     fields = {name: value for name in _FIELDS if (value := getattr(event, name)) is not None}
-    labels = {WORKFLOW_LABEL: event.workflow}
-    more = {"workflow": scope, POLICY_FIELD: policy.name, "labels": labels}
+    labels = {WORKFLOW_LABEL: event.workflow, **labels}
+    more = {"workflow": scope, POLICY_FIELD: policy, "labels": labels}
     return msgspec.json.encode(fields | more)
 
 
-def _label(value: bytes | None, name: str) -> str | None:
-    """A label of a record that is an event."""
+def labels_of(value: bytes | None) -> dict[str, Any]:
+    """The labels of a record that is an event."""
     told = json.loads(value or b"")
     event = told["data"] if "specversion" in told else told
-    label = event.get("labels", {}).get(name)
+    labels: dict[str, Any] = event.get("labels", {})
+    return labels
+
+
+def _label(value: bytes | None, name: str) -> str | None:
+    label = labels_of(value).get(name)
     return None if label is None else str(label)[:500].encode(errors="replace").decode()

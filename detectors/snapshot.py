@@ -38,6 +38,7 @@ def snapshot_of(line: Line) -> Snapshot:
         {
             "windows": names,
             "standings": line.standings.dump(),
+            "outages": line.outages.dump() if line.outages else None,
             "auto_pauses": line.standings.auto_pauses.dump(),
             "currencies": line.decoder.currencies,
             "recent": [event_ids, events],
@@ -61,6 +62,8 @@ def line_of(
     arrays = {name: snapshot.arrays[name].view(like.dtype) for name, like in types.items()}
     line.windows.load(State(**arrays), names["windows"])
     line.standings.load(names["standings"])
+    if line.outages:
+        line.outages.load(names["outages"])
     line.standings.auto_pauses.load(names["auto_pauses"])
     line.decoder.know_currencies(names["currencies"])
     line.group_names.load(names["groups"])

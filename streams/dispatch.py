@@ -22,11 +22,12 @@ from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
 
 from andon.approvals import parse_approval
-from andon.commands import Alert, Position
+from andon.commands import Alert, Audit, Position
 from andon.topics import ALERTS, APPROVALS, AUDIT
 from streams.deadman import Deadman
+from streams.inhibition import Inhibitions
 from streams.lane import Count, Lane, Outcome, Patience
-from streams.outcomes import actuation, delivery_of
+from streams.outcomes import actuation, delivery_of, held_back
 from streams.questions import question
 from streams.rest import rest_when_idle
 from streams.routes import Routes
@@ -94,7 +95,8 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         bootstrap_servers: where the broker is; waits for it as long as it takes.
         routes: the receivers; closed at the end.
         patience: how long and how often an alert is tried again.
-        count: told (receiver, result) of every attempt; result is delivered, retried or failed.
+        count: told (receiver, result) of every attempt; result is delivered, retried, failed or
+            inhibited.
         instance: names this one in the group, the same after a restart, so that it gets its
             partitions back at once; by default the host. Two that run need two names.
     """
@@ -115,6 +117,8 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             name: Lane(receiver, patience or Patience(), count)
             for name, receiver in routes.all.items()
         }
+        self._inhibitions = Inhibitions()
+        self._count = count
         self._partitions: dict[TopicPartition, Progress] = {}
         self._deadmen: dict[TopicPartition, Deadman] = {}
         self._read_to: dict[TopicPartition, int] = {}
@@ -171,6 +175,9 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
             self._deadmen[partition].take(alert)
             alert, receivers = self._routes.find(alert)
             lanes = [self._lanes[receiver.name] for receiver in receivers]
+        if alert and (cause := self._inhibitions.by(alert)):
+            self._hold(alert, cause, lanes, progress, record)
+            return
         if alert and record.offset < progress.start:
             for lane in lanes:
                 lane.remember(alert.alert_id)
@@ -191,6 +198,24 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
                     ALERTS, alert.to_json(), key=alert.workflow.encode()
                 )
 
+    def _hold(
+        self,
+        alert: Alert,
+        cause: str,
+        lanes: list[Lane],
+        progress: Progress,
+        record: ConsumerRecord,
+    ) -> None:
+        """Tell nobody but the audit record: another alert has told of the cause."""
+        if record.offset < progress.start:
+            return
+        for lane in lanes:
+            self._count(lane.name, "inhibited")
+        source = Position(topic=record.topic, partition=record.partition, offset=record.offset)
+        progress.begin(
+            record.offset, asyncio.create_task(self._write(held_back(alert, cause, source)))
+        )
+
     async def _settle(self, deliveries: list[asyncio.Task[Outcome]], source: Position) -> None:
         await asyncio.gather(*(self._audit(delivery, source) for delivery in deliveries))
 
@@ -198,6 +223,9 @@ class Dispatcher(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka h
         outcome = await delivery
         moved = outcome.receiver in self._routes.levers.actuators
         record = actuation(outcome, source) if moved else delivery_of(outcome, source)
+        await self._write(record)
+
+    async def _write(self, record: Audit) -> None:
         try:
             await self._producer.send_and_wait(
                 AUDIT, record.to_json(), key=record.workflow.encode()

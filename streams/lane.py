@@ -52,6 +52,7 @@ class Lane:
     """Carries alerts to one receiver. An alert that it has, or had, it takes no second time."""
 
     def __init__(self, receiver: Receiver, patience: Patience, count: Count) -> None:
+        self.name = receiver.name
         self._receiver = receiver
         self._patience = patience
         self._count = count

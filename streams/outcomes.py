@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from andon.commands import Audit, Position, Reason
+from andon.commands import Alert, Audit, Position, Reason
 from andon.ids import derived_id
 from streams.actuators import pulls
 from streams.lane import Outcome
@@ -39,4 +39,19 @@ def actuation(outcome: Outcome, source: Position) -> Audit:
             "actor": f"actuator:{outcome.receiver}",
             "reason": Reason(text=f"{lever} for alert {alert.alert_id} {result}"),
         }
+    )
+
+
+def held_back(alert: Alert, cause: str, source: Position) -> Audit:
+    """The audit line of an alert that nobody was told of, because another one tells of its cause."""
+    return Audit(
+        audit_id=derived_id("inhibited", alert.alert_id),
+        ts=datetime.now(UTC),
+        kind="delivery",
+        workflow=alert.workflow,
+        actor="dispatcher",
+        state=alert.state,
+        generation=alert.generation,
+        reason=Reason(text=f"alert {alert.alert_id} ({alert.kind}) held back: {cause} tells of it"),
+        source=source,
     )

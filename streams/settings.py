@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     snapshot_every_s: float = Field(default=60.0, gt=0)
     workflows_max: int = Field(default=BOUNDS.workflows_max, ge=1)
     events_exact: int = Field(default=BOUNDS.events_exact, ge=100)
+    target_down_workflows: int = Field(default=BOUNDS.down_workflows, ge=2)
+    target_down_over_s: int = Field(default=BOUNDS.down_over_s, ge=1)
 
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
@@ -64,7 +66,12 @@ class Settings(BaseSettings):
     @property
     def bounds(self) -> Bounds:
         """How much a partition may hold."""
-        return BOUNDS._replace(workflows_max=self.workflows_max, events_exact=self.events_exact)
+        return BOUNDS._replace(
+            workflows_max=self.workflows_max,
+            events_exact=self.events_exact,
+            down_workflows=self.target_down_workflows,
+            down_over_s=self.target_down_over_s,
+        )
 
 
 def load_settings(**overrides: Any) -> Settings:
