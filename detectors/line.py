@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -102,6 +103,7 @@ class Line:
         taken.effects.unconverted.update(unconverted(self.compiled, columns, fates))
         forwards = self.forwarder.forwards(columns) if self.forwarder else []
         forwards += filter(None, map(partial(self._note, columns), taken.effects.detections))
+        forwards.sort(key=attrgetter("at"))  # wherever the log was cut
         return taken._replace(readings=self.windows.readings(), forwards=forwards)
 
     def replay(self, records: Records) -> None:
