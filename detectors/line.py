@@ -118,9 +118,12 @@ class Line:
             self.windows.coarsened()
             for edge in edges:
                 self._trip(self._detection(edge, columns), columns, None)
-        self.standings.pass_by(columns, fates, range(len(columns.events)), None)
+        start = 0
         for note in self.outages.notes(columns) if self.outages else ():
+            self.standings.pass_by(columns, fates, range(start, note), None)
             self._failing(columns, note, None)
+            start = note + 1
+        self.standings.pass_by(columns, fates, range(start, len(columns.events)), None)
 
     def _note(self, columns: Columns, detection: Detection) -> Forward | None:
         if self.forwarder is None:
