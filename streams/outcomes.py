@@ -43,7 +43,7 @@ def actuation(outcome: Outcome, source: Position) -> Audit:
 
 
 def held_back(alert: Alert, cause: str, source: Position) -> Audit:
-    """The audit line of an alert that nobody was told of, because another one tells of its cause."""
+    """The audit line of an alert that went to nobody: another one tells of its cause."""
     return Audit(
         audit_id=derived_id("inhibited", alert.alert_id),
         ts=datetime.now(UTC),
