@@ -107,7 +107,7 @@ class Profiles:
             return RESERVED, NONE
         policy = self._policy(event)
         if policy is None or self._compiled.book.policies[policy].mode == "off":
-            return UNWATCHED, NONE
+            return (UNWATCHED if event.mode == "live" else NOT_LIVE), NONE
         return (WATCHED if event.mode == "live" else NOT_LIVE), policy
 
     def _policy(self, event: WireEvent) -> int | None:

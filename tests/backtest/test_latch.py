@@ -69,6 +69,18 @@ def test_a_detection_on_trial_opens_it_again_for_the_same_time() -> None:
     assert pages["refunds"]["blocked"]["actions"] == 1
 
 
+def test_what_is_not_live_passes_no_trial_also_where_no_policy_watches_it() -> None:
+    recover = {"after": "10m", "trial": {"permits": 2, "pass": 2}}
+    policies = book(VALUE, recover=recover, match={"capability": "transact"})
+    modes = ["live", "sandbox", "shadow", "live", "live"]
+    tries = [line(f"try-{n}", 600 + n, capability="send", mode=m) for n, m in enumerate(modes)]
+    states = [
+        simulate(policies, [spend("a", 0, 100), *tries[:end]])[1]["refunds"]["state"]
+        for end in range(1, 6)
+    ]
+    assert states == ["HALF_OPEN", "HALF_OPEN", "HALF_OPEN", "HALF_OPEN", "CLOSED"]
+
+
 def test_only_mode_enforce_stops() -> None:
     log = [spend("a", 0, 100), spend("b", 1)]
     edges, pages = simulate(book(VALUE, mode="shadow"), log)
