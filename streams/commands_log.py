@@ -46,6 +46,7 @@ class CommandsLog:
         self.unreadable: list[str] = []
         self.refused = 0
         self._accepted: list[Command] = []
+        self._overwritten: set[str] = set()
         self._facts: list[Fact] = []
 
     async def refresh(self) -> list[Command]:
@@ -59,20 +60,26 @@ class CommandsLog:
         accepted, self._accepted = self._accepted, []  # kept over a call that failed
         return accepted
 
+    def overwritten(self) -> list[Command]:
+        """What holds, of each workflow whose newest record is another."""
+        return [self.commands[workflow] for workflow in sorted(self._overwritten)]
+
     def take_facts(self) -> list[Fact]:
         """What was read since the last call, for the closed loop."""
         facts, self._facts = self._facts, []
         return facts
 
     def _apply(self, record: Any) -> None:
+        workflow = (record.key or b"").decode(errors="replace")
         if record.value is None:  # taken out of a compacted topic: a new reader knows nothing of it
-            workflow = (record.key or b"").decode(errors="replace")
             self.commands.pop(workflow, None)
             self.history.pop(workflow, None)
+            self._compare(workflow)
         elif record.topic == COMMANDS:
             if not self._trusted(record):
                 # Compaction would keep it: whoever upholds commands has to write again.
-                self.newest.pop((record.key or b"").decode(errors="replace"), None)
+                self.newest.pop(workflow, None)
+                self._compare(workflow)
             elif command := self._parse(Command, record):
                 self.newest[command.workflow] = command
                 if command.generation > self._generation(command.workflow):
@@ -80,6 +87,7 @@ class CommandsLog:
                     self.history.setdefault(command.workflow, []).append(command)
                     self._accepted.append(command)
                     self._note(command, record)
+                self._compare(command.workflow)
         elif record.topic == ACKS:
             if ack := self._parse(Ack, record):
                 acks = self.acks.setdefault(ack.workflow, {})
@@ -95,6 +103,11 @@ class CommandsLog:
         elif alert := self._parse(Alert, record):
             self.alerts[alert.workflow] = alert
             self._note(alert, record)
+
+    def _compare(self, workflow: str) -> None:
+        holds = self.commands.get(workflow)
+        overwritten = holds is not None and self.newest.get(workflow) != holds
+        (self._overwritten.add if overwritten else self._overwritten.discard)(workflow)
 
     def _trusted(self, record: Any) -> bool:
         problem = self._verifier and self._verifier.problem(record.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import product
 from time import monotonic, time
 from types import MappingProxyType
@@ -150,13 +150,12 @@ class Exporter:
             self._metrics[name].remove(*values)
             self._children.clear()
 
-    def acked(self, acks: Mapping[str, Mapping[str, Ack]], *, count: bool = True) -> None:
+    def acked(self, acks: Iterable[Ack], *, count: bool = True) -> None:
         """Count acknowledgements that are new, or only take note of those that are not."""
-        for workflow, by_guard in acks.items():
-            for guard, ack in by_guard.items():
-                if ack.generation > self._acked.get((workflow, guard), 0):
-                    self._acked[workflow, guard] = ack.generation
-                    self.add("andon_acks_total", int(count), workflow=self._label(workflow))
+        for ack in acks:
+            if ack.generation > self._acked.get((ack.workflow, ack.guard), 0):
+                self._acked[ack.workflow, ack.guard] = ack.generation
+                self.add("andon_acks_total", int(count), workflow=self._label(ack.workflow))
 
     def delivered(self, receiver: str, result: str) -> None:
         """Count one attempt to tell people."""

@@ -15,12 +15,13 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
 from faust.types import TP
 
-from andon.commands import Alert, Audit, Command, Position
+from andon.commands import Ack, Alert, Audit, Command, Position
 from andon.signing import Signer
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS, EVENTS, PERMITS, SCOPES
 from detectors.columns import Records, Rejected
@@ -88,7 +89,8 @@ class Monitor:
             await self.follow_people()
         else:
             self._commands = await self._open_commands()
-            self._exporter.acked(self._commands.acks, count=False)
+            acks = chain.from_iterable(each.values() for each in self._commands.acks.values())
+            self._exporter.acked(acks, count=False)
             self.opened.set()
         seats = {tp: seat for tp, seat in self._seats.items() if seat.next == committed.get(tp)}
         others = {tp: offset for tp, offset in committed.items() if tp not in seats}
@@ -142,24 +144,28 @@ class Monitor:
         await self._snapshots.close({tp: (s.line, s.last) for tp, s in seats if s.last})
 
     async def follow_people(self) -> None:
-        """Read what people have commanded and guards have answered since the last time."""
+        """Read what people have commanded and guards have answered since the last time.
+
+        Its work grows with what is new, not with what stands: while anything is paused it is done
+        before every batch.
+        """
         for command in await self._commands.refresh():
             if command.issued_by != "monitor":
                 for seat in self._seats.values():
                     seat.hear(command)
-        self._exporter.acked(self._commands.acks)
         self._exporter.set("andon_commands_refused", self._commands.refused)
-        for workflow, holds in self._commands.commands.items():
+        for holds in self._commands.overwritten():
             # Compaction keeps the newest record: it must be the one that holds.
-            if self._commands.newest.get(workflow) != holds:
-                await (await self._send(COMMANDS, workflow.encode(), holds.to_json(), None))
+            await (await self._send(COMMANDS, holds.workflow.encode(), holds.to_json(), None))
 
     async def look_after_pauses(self, now: datetime) -> None:
         """See whether pauses hold, by what the log says of commands, guards and leaks, and deal
         out what may run on trial.
         """
         mine = {tp.partition for tp in self._seats if tp.topic == EVENTS}
-        await self._pauses.look(self._commands.take_facts(), now, mine, self._compiled.book)
+        facts = self._commands.take_facts()
+        self._exporter.acked(fact.record for fact in facts if isinstance(fact.record, Ack))
+        await self._pauses.look(facts, now, mine, self._compiled.book)
         for permits in self._pauses.loop.deals(now, mine):
             signed = self._signer.sign(permits) if self._signer else permits
             await (await self._send(PERMITS, permits.workflow.encode(), signed.to_json(), None))

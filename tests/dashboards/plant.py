@@ -86,7 +86,7 @@ class Plant:
         ack = Ack(
             workflow="refunds", generation=1, guard="g", automation="agent-1", applied_at=START
         )
-        self._exporter.acked({"refunds": {"g": ack}})
+        self._exporter.acked([ack])
         self._exporter.paused(0.012)
         for result in ("retried", "delivered"):
             self._exporter.delivered("terminal", result)
