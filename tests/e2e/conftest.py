@@ -87,6 +87,12 @@ def _topics(address: str) -> Iterator[Kafka]:
     kafka.close()
 
 
+@pytest.fixture
+def own_kafka(own_broker: EmbeddedBroker) -> Iterator[Kafka]:
+    """A broker with topics for a test alone: what it does there would be in the way of others."""
+    yield from _topics(own_broker.bootstrap_servers)
+
+
 @pytest.fixture(scope="package")
 def hook() -> Iterator[Hook]:
     """A web server that takes webhooks."""

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -45,8 +45,9 @@ def running(kafka: Kafka, log: Path, *command: str, **environment: str) -> Itera
 
 
 def test_it_goes_round_and_people_hear_when_a_leg_fails_and_when_it_is_back(
-    kafka: Kafka, tmp_path: Path, unique: Unique
+    own_kafka: Kafka, tmp_path: Path, unique: Unique
 ) -> None:
+    kafka = own_kafka  # the embedded broker would keep a place for its dispatcher when it has gone
     workflow, group = unique("canary"), unique("group")
     named = {"ANDON_CANARY_WORKFLOW": workflow}
     settings = {**named, "ANDON_CANARY_EVERY_S": "2"}
@@ -56,15 +57,18 @@ def test_it_goes_round_and_people_hear_when_a_leg_fails_and_when_it_is_back(
 
     with Monitor(kafka.address, tmp_path, POLICIES, "--no-alerts", group=group, **named) as monitor:
         until(monitor.partitions, "the monitor to have its partitions")
-        with (
-            running(kafka, tmp_path / "alerts.log", "alerts") as people,
-            running(
+        with ExitStack() as stack:
+            canary = running(
                 kafka, tmp_path / "canary.log", "canary", "--metrics-port", "0", **settings
-            ) as log,
-        ):
-            until(lambda: told("canary_passed") >= 2, "two rounds")
+            )
+            log = stack.enter_context(canary)
+            until(lambda: told("canary_passed"), "a first round")  # it may fail: all is just begun
+            people = stack.enter_context(running(kafka, tmp_path / "alerts.log", "alerts"))
+            passed = told("canary_passed")
+            until(lambda: told("canary_passed") >= passed + 2, "two rounds")
             moves = [command.state for command in kafka.commands(workflow)]
-            assert moves[:3] == [State.OPEN, State.HALF_OPEN, State.CLOSED]
+            at = len(moves) - 1 - moves[::-1].index(State.CLOSED)
+            assert moves[at - 2 : at] == [State.OPEN, State.HALF_OPEN]
             assert {command.issued_by for command in kafka.commands(workflow)} == {"monitor"}
             check_metrics(log)
             assert monitor.metric("andon_trips_total") == 0
@@ -92,4 +96,4 @@ def check_metrics(log: Path) -> None:
     assert samples["andon_canary_last_success_timestamp_seconds",] > 1e9
     assert all(0 <= samples["andon_canary_leg_seconds", leg] < 60 for leg in LEGS)
     assert samples["andon_canary_rounds_total", "passed"] >= 1
-    assert re.search(r"nothing failed; detection [\d.]+ s, command", log.read_text())
+    assert re.search(r"nothing failed; (\w+ [\d.]+ s, )+return", log.read_text())

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from andon.topics import DEAD_LETTERS
-from streams.broker import EmbeddedBroker
-from streams.settings import Settings
-from streams.topics import apply
 from tests.andon.streaming import until
 from tests.e2e.harness import Automation, Kafka, Monitor, andon
 from tests.eventlog import line
@@ -22,15 +16,6 @@ POLICY = {
     "name": "many",
     "rules": [{"name": "many", "rate": "volume", "over": "1h", "at_least": 1000}],
 }
-
-
-@pytest.fixture
-def own_kafka(own_broker: EmbeddedBroker) -> Iterator[Kafka]:
-    """A broker with topics for this test alone: everybody is stopped on it."""
-    apply(own_broker.bootstrap_servers, Settings())
-    kafka = Kafka(own_broker.bootstrap_servers)
-    yield kafka
-    kafka.close()
 
 
 def test_everybody_stops_and_comes_back_with_a_monitor_and_without(
