@@ -14,7 +14,9 @@ from andon.events import By, Capability, Outcome
 
 def matches(globs: Sequence[str], value: str | None) -> bool:
     """True where one of `globs` matches or is the value itself; null matches none."""
-    return value is not None and any(value == g or fnmatchcase(value, g) for g in globs)
+    if value is None or "*" in globs or value in globs:
+        return value is not None
+    return any(fnmatchcase(value, glob) for glob in globs)
 
 
 def as_list(value: object) -> object:

@@ -209,7 +209,8 @@ def grown(state: State, family: Family, items: int) -> State:
     for name in _FAMILIES[family]:
         old = getattr(state, name)
         new = np.zeros((*old.shape[:-1], items), old.dtype)
-        new[..., : old.shape[-1]] = old
+        whole = np.dtype((np.void, old.itemsize))  # numpy copies records field by field
+        new.view(whole)[..., : old.shape[-1]] = old.view(whole)
         changes[name] = new
     return state._replace(**changes)
 
