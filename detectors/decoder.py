@@ -104,8 +104,8 @@ class Decoder:
         while todo.size:
             reading.read(todo, source, self._profiles.known, self._plans, self._scratch, out)
             todo = todo[out.state[todo] > reading.FINE]
-            for record in _first_of_each(todo, out.unknown):
-                self._learn(record, out, read_event(records.values[record]))
+            new = _first_of_each(todo, out.unknown)
+            self._learn(new, out, [read_event(records.values[record]) for record in new])
         if self._profiles.any_reserved:
             out.state[self._profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
         parsed: dict[int, WireEvent] = {}
@@ -144,13 +144,17 @@ class Decoder:
             workflows=self._profiles.workflows,
         )
 
-    def _learn(self, record: int, out: _Out, event: WireEvent) -> None:
-        key = int(out.unknown[record])
-        if out.state[record] == reading.NEW_ACTOR:
-            self._profiles.learn_actor(key, event)
-        else:
-            policy = int(self._profiles.known.actors[out.actor[record]]["policy"])
-            self._profiles.learn_act(key, policy, event)
+    def _learn(self, records: list[int], out: _Out, events: list[WireEvent]) -> None:
+        """Learn what is new in these records."""
+        acts = [place for place, at in enumerate(records) if out.state[at] == reading.NEW_ACT]
+        if acts:
+            new = [records[place] for place in acts]
+            policies = self._profiles.known.actors["policy"][out.actor[new]]
+            self._profiles.learn_acts(out.unknown[new], policies, [events[place] for place in acts])
+        actors = [place for place, at in enumerate(records) if out.state[at] == reading.NEW_ACTOR]
+        if actors:
+            new = [records[place] for place in actors]
+            self._profiles.learn_actors(out.unknown[new], [events[place] for place in actors])
 
     def _parsed(self, records: Records, record: int) -> WireEvent:
         key = None if records.keys is None else records.keys[record]
@@ -172,7 +176,7 @@ class Decoder:
                 record, text, time, people, known, self._plans, self._scratch, out
             )
             if out.state[record] != reading.FINE:
-                self._learn(record, out, event)
+                self._learn([record], out, [event])
 
 
 def _parse_plain(raw: bytes | None, *, key: bytes | None, append_ms: int | None) -> WireEvent:

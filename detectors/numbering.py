@@ -20,19 +20,20 @@ class Numbers:
         self._free_workflows: list[int] = []
         self.streams_given = 0
 
-    def new_stream(self, workflow: str, policy: int) -> tuple[int, bool]:
-        """A number for a stream, and whether it was ever given before."""
+    def new_stream(self, workflow: str, policy: int) -> int:
+        """A number for a stream; from `streams_given` on none was ever given before."""
         free = self._free_streams.get(policy)
         number = free.pop() if free else self.streams_given
-        used = number < self.streams_given
-        self.streams_given += not used
+        self.streams_given += number == self.streams_given
         self.streams[workflow, policy] = number
-        return number, used
+        return number
 
-    def new_workflow(self, name: str) -> int:
-        """A number for a workflow."""
-        free = self._free_workflows
-        number = self.workflows[name] = free.pop() if free else len(self.workflows)
+    def workflow(self, name: str) -> int:
+        """The number of a workflow, given now where it has none."""
+        number = self.workflows.get(name)
+        if number is None:
+            free = self._free_workflows
+            number = self.workflows[name] = free.pop() if free else len(self.workflows)
         return number
 
     def release(self, forgotten: Callable[[int], bool]) -> None:

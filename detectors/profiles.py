@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,25 +82,38 @@ class Profiles:
         """Whether it is time to forget."""
         return max(self._actors, self._acts) > PROFILES_MAX
 
-    def learn_actor(self, key: int, event: WireEvent) -> None:
-        """Learn who acts in an event."""
-        kind, policy = self._kind_and_policy(event)
-        self.any_reserved |= kind == RESERVED
-        stream = self._windows.stream(event.workflow, policy) if kind == WATCHED else NONE
-        workflow = self.workflows.setdefault(event.workflow, len(self.workflows))
-        place = (policy, event.automation, event.capability)
-        role = self._roles.setdefault(place, len(self._roles))
-        row = (key, policy, stream, workflow, role, kind)
-        actors, table = _with(self.known.actors, self.known.actor_table, self._actors, row)
+    def learn_actors(self, keys: NDArray[np.uint64], events: Sequence[WireEvent]) -> None:
+        """Learn who acts in each event; the keys are different ones, and new."""
+        kinds, policies = zip(*map(self._kind_and_policy, events), strict=True)
+        places = [place for place, kind in enumerate(kinds) if kind == WATCHED]
+        rows = np.zeros(len(events), ACTOR)
+        rows["key"], rows["kind"], rows["policy"], rows["stream"] = keys, kinds, policies, NONE
+        rows["stream"][places] = self._windows.streams(
+            [(events[place].workflow, policies[place]) for place in places]
+        )
+        rows["workflow"] = [
+            self.workflows.setdefault(event.workflow, len(self.workflows)) for event in events
+        ]
+        rows["role"] = [
+            self._roles.setdefault((policy, event.automation, event.capability), len(self._roles))
+            for policy, event in zip(policies, events, strict=True)
+        ]
+        actors, table = _with(self.known.actors, self.known.actor_table, self._actors, rows)
         self.known = self.known._replace(actors=actors, actor_table=table)
-        self._actors += 1
+        self._actors += len(rows)
+        self.any_reserved |= RESERVED in kinds
 
-    def learn_act(self, key: int, policy: int, event: WireEvent) -> None:
-        """Learn what is done in an event, under the policy of who does it."""
-        row = (key, self._bits(event, policy), self._currency(event))
-        acts, table = _with(self.known.acts, self.known.act_table, self._acts, row)
+    def learn_acts(
+        self, keys: NDArray[np.uint64], policies: NDArray[np.int32], events: Sequence[WireEvent]
+    ) -> None:
+        """Learn what is done in each event, under the policy of who does it; the keys are new."""
+        rows = np.zeros(len(events), ACT)
+        rows["key"] = keys
+        rows["flags"] = list(map(self._bits, events, policies.tolist()))
+        rows["currency"] = list(map(self._currency, events))
+        acts, table = _with(self.known.acts, self.known.act_table, self._acts, rows)
         self.known = self.known._replace(acts=acts, act_table=table)
-        self._acts += 1
+        self._acts += len(rows)
 
     def _kind_and_policy(self, event: WireEvent) -> tuple[int, int]:
         forwarded = scope_of(event.workflow) is not None
@@ -137,13 +151,15 @@ class Profiles:
 
 
 def _with(
-    rows: NDArray[np.void], table: NDArray[np.int32], number: int, row: tuple[Any, ...]
+    rows: NDArray[np.void], table: NDArray[np.int32], used: int, more: NDArray[np.void]
 ) -> tuple[NDArray[np.void], NDArray[np.int32]]:
-    """The rows and their hash table with one row more; both grow by doubling."""
-    if number == rows.size:
-        old, table = table, empty_table(max(256, 2 * number))
-        rows = np.concatenate([rows, np.zeros(max(256, number), rows.dtype)])
+    """The rows and their hash table with more of them; both grow by doubling."""
+    end = used + len(more)
+    if end > rows.size:
+        size = max(256, 2 * rows.size, end)
+        old, table = table, empty_table(size)
+        rows = np.concatenate([rows[:used], np.zeros(size - used, rows.dtype)])
         rehash(old, table, rows)
-    rows[number] = row
-    insert(table, rows, number)
+    rows[used:end] = more
+    insert(table, rows, used, end)
     return rows, table

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from detectors import usual
 from detectors.forgetting import BOUNDS, Bounds, sweep
 from detectors.found import MADE, READING, Edge, edges_of, nothing_found
-from detectors.kernel import hashing, loop, reversals
+from detectors.kernel import loop
 from detectors.kernel.groups import newest_rates
 from detectors.kernel.usual import learn_afresh
 from detectors.numbering import Numbers
 from detectors.plan import Compiled
+from detectors.room import with_room, with_room_for
 from detectors.state import (
     CLOCK,
     COARSENED,
@@ -33,18 +34,13 @@ from detectors.state import (
     ROWS,
     SLOTS,
     SWEEP_AT,
-    TABLES,
-    WAITING,
     WORKFLOWS,
     Family,
     State,
     compact,
     empty_state,
-    empty_table,
-    grown,
-    no_waiters,
-    size,
 )
+from detectors.streams import begun
 
 
 class Windows:
@@ -77,22 +73,14 @@ class Windows:
         self._readings: list[NDArray[np.void]] = []
         self._made: list[NDArray[np.void]] = []
 
-    def stream(self, workflow: str, policy: int) -> int:
-        """The number of a workflow's stream under a policy; NONE where the policy has no rules."""
-        number = self.numbers.streams.get((workflow, policy))
-        if number is not None:
-            return number
-        if self.plan.policies[policy]["rules"] == 0:
-            return NONE
-        number, used = self.numbers.new_stream(workflow, policy)
-        if not used:
-            self._make_stream(number, policy)
-        stream = self.state.streams[number]
-        stream["newest"], stream["floor"] = LONG_AGO, self._floors.get(workflow, LONG_AGO)
-        stream["workflow"] = self._workflow(workflow)
-        stream["history"], stream["rests"] = NONE, workflow in self._resting
-        stream["history_key"] = self._history_key(workflow, policy)
-        return number
+    def streams(self, wanted: Sequence[tuple[str, int]]) -> list[int]:
+        """The number of each workflow's stream under a policy; NONE where that has no rules."""
+        known = self.numbers.streams
+        new = [each for each in dict.fromkeys(wanted) if each not in known]
+        new = [each for each in new if self.plan.policies["rules"][each[1]]]
+        if new:
+            self._begin(new)
+        return [known.get(each, NONE) for each in wanted]
 
     def release(self) -> bool:
         """Take back the numbers of forgotten workflows; whether there were any.
@@ -127,13 +115,14 @@ class Windows:
             The first event that was not taken, and the rising edges.
         """
         start, end = span.start, span.stop
-        self._room_for(end - start)
+        self.state = with_room_for(self.state, self.plan, end - start, self.columns)
         edges: list[Edge] = []
         counters = self.state.counters
         while start < end and not (stop and (edges or counters[COARSENED] != NONE)):
             if self.state.counters[FULL]:
+                held = self.workflows_held
                 self.state = sweep(self.plan, self.state, self._bounds, self.numbers.streams_given)
-                self._swept = True
+                self._swept |= self.workflows_held < held
             if self.state.counters[HISTORY_WANTED]:
                 self._room_for_history()
             self._found.used[:] = 0
@@ -281,33 +270,23 @@ class Windows:
         self.numbers, self._swept = Numbers.of(names["numbers"]), names["swept"]
         self._resting = set(names["resting"])
 
-    def _make_stream(self, number: int, policy: int) -> None:
-        """Room for a stream, and a slot for each of its rules."""
-        first, rules = int(self.state.counters[SLOTS]), int(self.plan.policies[policy]["rules"])
-        self._room("stream", number + 1)
-        self._room("slot", first + rules)
-        state = self.state
-        times = (LONG_AGO, LONG_AGO, LONG_AGO)
-        stream = (*times, policy, NONE, NONE, NONE, first, NONE, 0, False, 0)
-        state.streams[number] = stream
-        state.workflow_newest[number] = LONG_AGO  # a workflow gets no number that no stream had
-        state.tail[:, number] = NONE
-        state.slots["owner"][first : first + rules] = number
-        state.slots["rule"][first : first + rules] = NONE
-        for name in ("newest", "tripped"):
-            state.evidence[name][:, first : first + rules] = LONG_AGO
-        state.counters[SLOTS] += rules
+    def _begin(self, new: Sequence[tuple[str, int]]) -> None:
+        """Give numbers to streams that have none, and write down what is known of them."""
+        workflows = [self.numbers.workflow(name) for name, _ in new]
+        unused = self.numbers.streams_given
+        streams = np.array([self.numbers.new_stream(*each) for each in new])
+        policies = np.array([policy for _, policy in new])
+        self.state = begun(self.state, self.plan, streams, policies, unused)
+        held = self.state.streams
+        held["workflow"][streams] = workflows
+        held["floor"][streams] = [self._floors.get(name, LONG_AGO) for name, _ in new]
+        held["rests"][streams] = [name in self._resting for name, _ in new]
+        keys = [self._history_key(*each) for each in new]
+        held["history_key"][streams] = np.array(keys, np.uint64)
 
     def _streams_of(self, workflow: str) -> list[int]:
         known, policies = self.numbers.streams, range(len(self.plan.policies))
         return [known[workflow, place] for place in policies if (workflow, place) in known]
-
-    def _workflow(self, name: str) -> int:
-        number = self.numbers.workflows.get(name)
-        if number is None:
-            number = self.numbers.new_workflow(name)
-            self.state.workflow_newest[number] = LONG_AGO
-        return number
 
     def _history_key(self, workflow: str, policy: int) -> int:
         return usual.history_key(workflow, self._counted[policy])
@@ -315,32 +294,5 @@ class Windows:
     def _room_for_history(self) -> None:
         self.state.counters[HISTORY_WANTED] = 0
         most = self._bounds.histories_max
-        self.state = usual.without_old_histories(self.state, most)
-        self._room("history", int(self.state.counters[HISTORIES]) + 1, most)
-
-    def _room_for(self, events: int) -> None:
-        """Grow what so many events could fill; the compiled loop itself never allocates."""
-        counters = self.state.counters
-        self._room("row", max(int(counters[ROWS]), int(counters[LIVE_ROWS]) + events))
-        self._room("slot", int(counters[SLOTS]) + events * self.columns)
-        waiters = int(counters[WAITING]) + events
-        if self.plan.policies["cohorts"].any() and 2 * waiters > self.state.waiting.size:
-            old = self.state.waiting
-            self.state = self.state._replace(waiting=no_waiters(waiters))
-            reversals.rewait(old, self.plan, self.state)
-
-    def _room(self, family: Family, items: int, most: int | None = None) -> None:
-        room = size(self.state, family)
-        if items <= room:
-            return
-        items = max(items, room * 3 // 2, 256)
-        self.state = grown(self.state, family, min(items, most or items))
-        if family in TABLES:
-            self._rehash(*TABLES[family])
-
-    def _rehash(self, table: str, records: str) -> None:
-        old, of = getattr(self.state, table), getattr(self.state, records)
-        new = empty_table(of.size)
-        if new.size > old.size:
-            hashing.rehash(old, new, of)
-            self.state = self.state._replace(**{table: new})  # type: ignore[arg-type]
+        state = usual.without_old_histories(self.state, most)
+        self.state = with_room(state, "history", int(state.counters[HISTORIES]) + 1, most)

@@ -94,6 +94,7 @@ def rehash(old, table, records):
 
 
 @compiled
-def insert(table, records, number):
-    """Let a record be found by its key."""
-    table[find(table, records, records[number].key)] = number
+def insert(table, records, start, end):
+    """Let the records from `start` on, before `end`, be found by their keys."""
+    for number in range(start, end):
+        table[find(table, records, records[number].key)] = number
