@@ -91,11 +91,11 @@ def _hops(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float]
 
 
 @contextmanager
-def program(*arguments: str) -> Iterator[IO[str]]:
-    """A process of ours that is ready; what it says, which ends after PATIENCE_S."""
+def program(*arguments: str, patience_s: float = PATIENCE_S) -> Iterator[IO[str]]:
+    """A process of ours that is ready; what it says, which ends after `patience_s`."""
     command = [sys.executable, "-m", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    patience = Timer(PATIENCE_S, process.kill)
+    patience = Timer(patience_s, process.kill)
     patience.start()
     try:
         assert process.stdout is not None
