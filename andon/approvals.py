@@ -6,7 +6,7 @@ broker's own clock, decide: `andon.approvals_log` reads what follows from them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeGuard
 
 from pydantic import Field, TypeAdapter
 
@@ -26,7 +26,9 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Ask(Record):
-    """A guard asks whether one action may run, with exactly these arguments."""
+    """A guard asks whether one action may run, with exactly these arguments; or a person asks
+    another whether a breaker may be let go (`reopens`).
+    """
 
     kind: Literal["ask"] = "ask"
     request_id: RequestId
@@ -52,6 +54,12 @@ class Ask(Record):
         description="how long after the broker took this record it can be approved and used"
     )
     rehearsed: str | None = Field(None, description="what came of it in the sandbox")
+    reopens: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="no action is asked for, but that a person lets go a breaker of this "
+        "generation; the arguments are a Reopening",
+    )
+    signature: str | None = Field(None, description="of a person's question, never of a guard's")
 
 
 class Answer(Record):
@@ -120,6 +128,12 @@ def parse_approval(raw: bytes, verifier: Verifier | None = None) -> ApprovalReco
         SignatureError: no trusted key has signed it.
     """
     record = _ANY.validate_json(raw)
-    if verifier and isinstance(record, Answer | Undo) and (problem := verifier.problem(raw)):
+    if verifier and _of_a_person(record) and (problem := verifier.problem(raw)):
         raise SignatureError(f"{record.kind} of {record.issued_by}: {problem}")
     return record
+
+
+def _of_a_person(record: ApprovalRecord) -> TypeGuard[Ask | Answer | Undo]:
+    return isinstance(record, Answer | Undo) or (
+        isinstance(record, Ask) and record.reopens is not None
+    )

@@ -65,6 +65,14 @@ class Reason(Record):
     usual: Usual | None = Field(None, description="of a rule such as `above: 4x usual`")
 
 
+class Reopened(Record):
+    """When people last let a workflow go that was paused or on trial."""
+
+    at: Timestamp
+    by: list[str] = Field(description="`user:` and a name: who said so, then who approved it")
+    generation: Annotated[int, Field(ge=1)] = Field(description="of the command that let it go")
+
+
 class Command(Record):
     """The state a workflow's guards must obey from now on; the highest generation wins."""
 
@@ -92,6 +100,14 @@ class Command(Record):
     )
     limited_until: Timestamp | None = Field(
         None, description="the trial is passed; its first event from then on ends the limited rate"
+    )
+    second_person_s: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="so long after `reopened` it takes two people to let it go: as the policy said "
+        "when the monitor last moved the breaker",
+    )
+    reopened: Reopened | None = Field(
+        None, description="carried on by each command, so that the last one tells it by itself"
     )
 
 

@@ -119,6 +119,9 @@ class Recover(PolicyModel):
     trial: Trial = Trial()
     slow: Slow | None = Field(None, description="a limited rate between the trial and `then`")
     then: Literal["closed"] = "closed"
+    second_person: Duration | None = Field(
+        None, description="so long after a person has let it go, it takes two to let it go again"
+    )
 
     @model_validator(mode="after")
     def _grows_from_after(self) -> Recover:

@@ -19,13 +19,14 @@ from api.once import IdempotencyKey
 from api.openapi import answers
 from api.problems import ProblemError
 from api.scopes import Caller
-from streams.approvals import Verdict, answer, shown
+from streams.approvals import Verdict, shown
+from streams.reopening import answer
 
 router = APIRouter(tags=["approvals"])
 
 
 class Approval(BaseModel):
-    """One question of a guard, and how it stands."""
+    """One question of a guard, or of a person who must not let go alone, and how it stands."""
 
     request_id: str
     workflow: str
@@ -42,7 +43,10 @@ class Approval(BaseModel):
     approved_by: list[str]
     denied_by: str | None = None
     answers: list[str]
-    used_by: str | None = Field(None, description="the guard that has used it")
+    used_by: str | None = Field(None, description="the guard that has used it, or the approver")
+    reopens: int | None = Field(
+        None, description="the generation of the breaker that is let go by an approval"
+    )
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -94,7 +98,9 @@ async def approve(
     backend: Backend,
     idempotency_key: IdempotencyKey = None,
 ) -> Approval:
-    """Approve it, once, with exactly its arguments."""
+    """Approve it, once, with exactly its arguments. Where it asks for a breaker to be let go, that
+    is done.
+    """
     return await _answer(backend, caller, request_id, "approve", given.reason, idempotency_key)
 
 
@@ -120,7 +126,7 @@ async def _answer(
 ) -> Approval:
     known = [each.order.request_id for each in await _asks(backend)]
     if request_id not in known:
-        raise ProblemError(404, f"no guard has asked for {request_id}: see GET /v1/approvals")
+        raise ProblemError(404, f"nobody has asked for {request_id}: see GET /v1/approvals")
 
     async def act() -> Request:
         servers = backend.bootstrap_servers

@@ -152,7 +152,11 @@ async def reset_breaker(
     if_match: IfMatch = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Breaker:
-    """Let a paused workflow run again. If-Match is required: nobody shall undo a pause unseen."""
+    """Let a paused workflow run again. If-Match is required: nobody shall undo a pause unseen.
+
+    Where it takes two people (`recover.second_person`), the answer is 409 and names in `approval`
+    the request that another caller has to approve.
+    """
     generation = expected(if_match, required=True)
     command = await backend.once.run(
         caller,

@@ -14,7 +14,8 @@ from starlette.routing import Match, Route
 
 from andon.errors import BrokerError, TransitionError
 from streams.approvals import ApprovalError
-from streams.control import GenerationError
+from streams.orders import GenerationError
+from streams.reopening import SecondPersonError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -36,6 +37,9 @@ class Problem(BaseModel):
     detail: str
     instance: str = Field(description="this request, as in the header X-Request-Id")
     errors: list[FieldProblem] | None = Field(None, description="every mistake, not only the first")
+    approval: str | None = Field(
+        None, description="the request that another person has to approve, in /v1/approvals"
+    )
 
 
 class ProblemError(Exception):
@@ -47,12 +51,14 @@ class ProblemError(Exception):
         detail: str,
         errors: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] | None = None,
+        approval: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.approval = approval
 
 
 def invalid(errors: Sequence[FieldProblem]) -> ProblemError:
@@ -82,6 +88,7 @@ def answer(request: Request, problem: ProblemError) -> JSONResponse:
         detail=problem.detail,
         instance=f"urn:uuid:{request.state.request_id}",
         errors=problem.errors or None,
+        approval=problem.approval,
     )
     return JSONResponse(
         body.model_dump(exclude_none=True),
@@ -146,7 +153,8 @@ async def _of_parameters(request: Request, error: Exception) -> JSONResponse:
 async def _of_other_rooms(request: Request, error: Exception) -> JSONResponse:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     headers = {"Retry-After": "1"} if status == 503 else {}
-    return answer(request, ProblemError(status, str(error), headers=headers))
+    asked = error.request.order.request_id if isinstance(error, SecondPersonError) else None
+    return answer(request, ProblemError(status, str(error), headers=headers, approval=asked))
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from andon.alert_text import resume_command, title
 from andon.breaker import Breaker, Cause, State
-from andon.commands import Alert, AlertKind, Audit, Command, Reason
+from andon.commands import Alert, AlertKind, Audit, Command, Reason, Reopened
 from andon.ids import derived_id
 from andon.policy import Policy, Slow, Trial
 from detectors.columns import Columns, Rejected
@@ -74,6 +74,7 @@ class Move(NamedTuple):
     reason: Reason
     trips: int | None
     limited_until: datetime | None
+    reopened: Reopened | None
 
     @property
     def workflow(self) -> str:
@@ -120,6 +121,8 @@ def _command(move: Move) -> Command:
         trips=move.trips,
         limited_until=move.limited_until,
         targets=_targets(move.policy),
+        second_person_s=recover.second_person,
+        reopened=move.reopened,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,36 +21,11 @@ from detectors.kernel.loop import BLOCKED, COUNTED, LATE
 from detectors.marks import Marks
 from detectors.plan import MICRO
 from detectors.profiles import NOT_LIVE
+from detectors.standing import Standing
 from detectors.state import NONE
 from detectors.times import micros, moment
 
 _DONE = SUCCESS | AUTOMATION
-
-
-@dataclass(slots=True)
-class Standing:
-    """One workflow that is not, or was not always, simply running."""
-
-    breaker: Breaker
-    since_us: int
-    policy: Policy | None
-    passed: int = 0  # good actions of this trial
-    leaked_actions: int = 0  # executed although paused
-    trips: int | None = None  # pauses in a row, as its last command says
-    limited_until_us: int | None = None  # the trial is passed, and the rate is limited
-
-    @property
-    def due_us(self) -> int | None:
-        """When a paused workflow may be tried again; None when only a person may say so."""
-        if self.breaker.state is not State.OPEN or self.policy is None:
-            return None
-        wait_s = self.policy.recover.wait_s(self.trips or 1)
-        return None if wait_s is None else self.since_us + wait_s * MICRO
-
-    def trips_at(self, ts_us: int, policy: Policy) -> int | None:
-        """Which pause in a row one is that begins now, by a rule of `policy`."""
-        healthy_us = ts_us - self.since_us if self.breaker.state is State.CLOSED else 0
-        return policy.recover.trips(self.trips or 0, healthy_us / MICRO)
 
 
 _NEVER_MOVED = Standing(Breaker(), 0, None)
@@ -164,9 +138,7 @@ class Standings:
         known = self.all.get(command.workflow)
         named = self._by_name.get(command.reason.policy or "")
         policy = named or (known.policy if known else None)
-        standing = Standing(breaker, micros(command.issued_at), policy, trips=command.trips)
-        if command.limited_until is not None:
-            standing.limited_until_us = micros(command.limited_until)
+        standing = Standing.told(command, breaker, policy)
         self._set(command.workflow, standing)
         counts = policy is None or not policy.built_in
         if counts and command.issued_by == "monitor" and command.state is State.OPEN:
@@ -174,24 +146,12 @@ class Standings:
 
     def dump(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        return {
-            workflow: (
-                *standing.breaker,
-                standing.since_us,
-                standing.policy and standing.policy.name,
-                standing.passed,
-                standing.leaked_actions,
-                standing.trips,
-                standing.limited_until_us,
-            )
-            for workflow, standing in self.all.items()
-        }
+        return {workflow: standing.dump() for workflow, standing in self.all.items()}
 
     def load(self, dumped: dict[str, Any]) -> None:
         """Stand as told by `dump`."""
-        for workflow, (state, generation, since_us, policy, *counted) in dumped.items():
-            breaker = Breaker(State(state), generation)
-            self._set(workflow, Standing(breaker, since_us, self._by_name.get(policy), *counted))
+        for workflow, row in dumped.items():
+            self._set(workflow, Standing.load(row, self._by_name))
 
     def _pause(self, columns: Columns, detection: Detection, effects: Effects) -> None:
         policy, reason = detection.policy, detection.reason()
@@ -271,11 +231,16 @@ class Standings:
         trips = trips if cause is Cause.DETECTION else known.trips
         self._set(
             workflow,
-            Standing(after, ts_us, policy, trips=trips, limited_until_us=limited_until_us),
+            Standing(
+                *(after, ts_us, policy),
+                trips=trips,
+                limited_until_us=limited_until_us,
+                reopened=known.reopened,
+            ),
         )
         limited_until = None if limited_until_us is None else moment(limited_until_us)
-        move = Move(columns, index, before, after, cause, policy, reason, trips, limited_until)
-        write_down(effects, move)
+        told = (reason, trips, limited_until, known.reopened)
+        write_down(effects, Move(columns, index, before, after, cause, policy, *told))
 
     def _marked(self, columns: Columns) -> Marks:
         """The marks of this batch."""

@@ -1,4 +1,4 @@
-"""What a person does with the questions of guards: see them, approve them, deny them.
+"""What a person does with questions: see them, approve them, deny them.
 
 An answer is written into the log, which alone decides what counts; so it is read again after the
 write, and the person is told what came of it.
@@ -87,7 +87,7 @@ async def answer(
     """
     checked(reason=reason, user=user)
     async with open_requests(bootstrap_servers, keys.verifier) as requests:
-        request = _one(requests.log, request_id)
+        request = one(requests.log, request_id)
         assert isinstance(request.order, Ask)
         written = Answer(
             request_id=request.order.request_id,
@@ -151,10 +151,11 @@ def _answers(request: Request) -> list[str]:
     return [f"{each.issued_by}: {each.reason}" for each in answers]
 
 
-def _one(log: ApprovalsLog, request_id: str) -> Request:
+def one(log: ApprovalsLog, request_id: str) -> Request:
+    """The question that can still be answered. Raises ApprovalError where there is no such one."""
     found = [each for each in log.find(request_id) if isinstance(each.order, Ask)]
     if not found:
-        raise ApprovalError(f"no guard has asked for {request_id}: see `andon approvals list`")
+        raise ApprovalError(f"nobody has asked for {request_id}: see `andon approvals list`")
     if len(found) > 1:
         ids = ", ".join(each.order.request_id for each in found)
         raise ApprovalError(f"{request_id} may mean {ids}: say more of it")

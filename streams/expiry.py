@@ -9,6 +9,7 @@ from datetime import datetime
 from andon.breaker import Cause, State
 from andon.commands import Command
 from andon.errors import BrokerError, TransitionError
+from andon.reopening import needs_second_person
 from andon.signing import Keys
 from streams import control
 
@@ -24,11 +25,14 @@ log = logging.getLogger("andon.expiry")
 
 
 def due(commands: Iterable[Command], now: datetime) -> list[Command]:
-    """Those of the commands that hold whose time is over."""
+    """Those of the commands that hold whose time is over, and that one person may end by then."""
     return [
         command
         for command in commands
-        if command.expires_at is not None and command.expires_at <= now and command.state in ENDS
+        if command.expires_at is not None
+        and command.expires_at <= now
+        and command.state in ENDS
+        and not needs_second_person(command, ENDS[command.state], now)
     ]
 
 

@@ -1,4 +1,4 @@
-"""`andon approvals`: what guards ask people, and what people answer."""
+"""`andon approvals`: what people are asked, and what they answer."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def show(request: RequestId, as_json: Json = False, bootstrap_servers: Servers =
         if row["request_id"].startswith(request) or row["request_id"].endswith(request)
     ]
     if not found:
-        raise failure("approvals show", f"no guard has asked for {request}", 1)
+        raise failure("approvals show", f"nobody has asked for {request}", 1)
     for row in found:
         typer.echo(json.dumps(row, indent=2) if as_json else _whole(row))
 
@@ -90,7 +90,8 @@ def approve(
     as_json: Json = False,
     bootstrap_servers: Servers = None,
 ) -> None:
-    """Let one action run, once, with exactly the arguments that were asked for.
+    """Let one action run, once, with exactly the arguments that were asked for; or let a workflow
+    go that takes two people, at once.
 
     Exit status: 0 done, 1 there is no such request or the answer does not count, 2 bad input or
     no broker.
@@ -122,7 +123,8 @@ def _answer(
     as_json: bool,
     bootstrap_servers: str | None,
 ) -> None:
-    from streams.approvals import ApprovalError, answer, shown
+    from streams.approvals import ApprovalError, shown
+    from streams.reopening import answer
 
     command = f"approvals {verdict}"
     servers = servers_of(command, bootstrap_servers)

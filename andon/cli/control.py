@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
@@ -61,7 +62,10 @@ def reset(
 ) -> None:
     """Let a paused workflow run again, on trial first; a scope, such as andon:all, at once.
 
-    Exit status: 0 done, 1 it runs already or moved meanwhile, 2 bad input or no broker.
+    Where the policy wants a second person (recover.second_person), another one is asked.
+
+    Exit status: 0 done, 1 it runs already or moved meanwhile, 2 bad input or no broker, 3 another
+    person has been asked; --json prints the request.
     """
     from streams import control
 
@@ -122,7 +126,7 @@ def mode(
 ) -> None:
     """Say what detections do to a running workflow: pause it, only be told, or nothing at all.
 
-    Exit status: 0 done, 1 it is so already, or paused, 2 bad input or no broker.
+    Exit status: 0 done, 1 it is so already, or paused, 2 bad input or no broker, 3 as `reset`.
     """
     from streams import control
 
@@ -140,8 +144,15 @@ def _until(command: str, lasting: str | None) -> datetime | None:
 
 
 def _carry_out(name: str, order: Coroutine[Any, Any, Command], as_json: bool) -> None:
+    from streams.approvals import shown
+    from streams.reopening import SecondPersonError
+
     try:
         command = asyncio.run(order)
+    except SecondPersonError as error:
+        if as_json:
+            typer.echo(json.dumps(shown(error.request), indent=2))
+        raise failure(name, error, 3) from error
     except TransitionError as error:
         raise failure(name, error, 1) from error
     except (AndonError, ValueError) as error:

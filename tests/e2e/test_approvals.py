@@ -140,7 +140,7 @@ def _denial(automation: Bot) -> str:
 
 def test_mistakes_are_told(kafka: Kafka) -> None:
     told = andon(kafka, "approvals", "approve", "nothing", "--reason", "x", status=1)
-    assert "no guard has asked for nothing: see `andon approvals list`" in told
+    assert "nobody has asked for nothing: see `andon approvals list`" in told
     told = andon(kafka, "approvals", "approve", "nothing", "--reason", " ", status=2)
     assert "reason: must have 1 to 1,000 characters" in told
     told = andon(kafka, "approvals", "list", "--bootstrap-servers", "127.0.0.1:1", status=2)

@@ -24,7 +24,7 @@ from andon.commands import Ack, Alert, Audit, Command, Reason
 from andon.errors import BrokerError, TransitionError
 from andon.ids import derived_id
 from andon.topics import ACKS, ALERTS, AUDIT, COMMANDS
-from streams import control
+from streams import control, orders
 from streams.broker import EmbeddedBroker
 from streams.commands_log import open_log
 from streams.control import reset, trip
@@ -178,13 +178,13 @@ def race(
 
     async def run() -> Command:
         await write(broker, COMMANDS, before)
-        order = control._Order(cause, before.workflow, "ana's reason", "ana", permits)
+        order = orders.Order(cause, before.workflow, "ana's reason", "ana", permits)
         async with (
             open_log(broker, COMMANDS) as log,
             AIOKafkaProducer(bootstrap_servers=broker) as producer,
         ):
             await write(broker, COMMANDS, meanwhile)
-            return await control._command(log, producer, order)
+            return await orders.accepted(log, producer, order)
 
     return asyncio.run(run())
 
