@@ -149,6 +149,8 @@ def _facts(alert: Alert) -> Iterator[tuple[str, str | None]]:
 
 
 def _means(alert: Alert) -> str:
+    if alert.kind == "review_needed" and alert.generation:
+        return "it is not let go until another person approves"
     scope = scope_of(alert.workflow)
     if scope is None or alert.kind != "paused":
         return _MEANS[alert.kind]

@@ -28,6 +28,7 @@ class Reopening(Record):
 
     workflow: Name
     generation: Annotated[int, Field(ge=1)]
+    state: State = Field(description="of the breaker now")
     cause: Literal[Cause.RESET, Cause.RELEASE]
     permits: Annotated[int, Field(ge=1)] | None
     reason: str

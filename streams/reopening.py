@@ -94,6 +94,7 @@ def _wanted(order: Order, last: Command) -> Reopening:
     return Reopening(
         workflow=order.workflow,
         generation=last.generation,
+        state=last.state,
         cause=order.cause,
         permits=order.permits,
         reason=order.reason,

@@ -32,6 +32,7 @@ RECOVER = {
     "trial": {"permits": 4, "pass": 4},
     "slow": {"permits": 8, "for": "1m"},
     "then": "closed",
+    "second_person": "1h",
 }
 
 

@@ -27,6 +27,7 @@ on standard error. Nothing asks a question where standard input is no terminal.
 | 0 | done, or all is well |
 | 1 | it was found wanting, refused, or there is no such thing: look at what it says |
 | 2 | it could not be tried: wrong usage, a file or a setting that cannot be used, no broker |
+| 3 | nothing was done yet: another person has been asked to approve |
 
 `andon doctor` ends with 1 where something is missing and 2 where something does not work; Ctrl-C
 ends what runs on with 0, and `andon demo` with 130.

@@ -33,6 +33,8 @@ APPROVALS: dict[str, dict[str, Any]] = {
         "people": 2,
         "expires_s": 3600,
         "rehearsed": "'would refund 2500'",
+        "reopens": None,
+        "signature": None,
     },
     "answer": _BOTH
     | _ISSUED
@@ -84,6 +86,7 @@ def approvals() -> st.SearchStrategy[ApprovalRecord]:
             reasons=st.lists(TEXT, max_size=2),
             people=st.integers(1, 2),
             expires_s=st.integers(1, 10**6),
+            reopens=st.none() | st.integers(1, 2**53),
         )
         | st.builds(
             Answer,

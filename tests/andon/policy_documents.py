@@ -136,7 +136,7 @@ def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
         "recover": RECOVERIES.flatmap(
             lambda recover: st.fixed_dictionaries(
                 {name: st.just(value) for name, value in recover.items()},
-                optional={"trial": st.just(trial), "slow": SLOWS},
+                optional={"trial": st.just(trial), "slow": SLOWS, "second_person": DURATIONS},
             )
         ),
         "alert": st.fixed_dictionaries(

@@ -7,7 +7,17 @@ from typing import Any
 from hypothesis import strategies as st
 
 from andon.breaker import Cause, State
-from andon.commands import EVIDENCE_MAX, Ack, Alert, Audit, Command, Heartbeat, Position, Reason
+from andon.commands import (
+    EVIDENCE_MAX,
+    Ack,
+    Alert,
+    Audit,
+    Command,
+    Heartbeat,
+    Position,
+    Reason,
+    Reopened,
+)
 from andon.permits import Permits
 from tests.andon.documents import NAMES, OBJECTS, TEXT, TIMES
 
@@ -43,6 +53,12 @@ COMMAND: dict[str, Any] = {
     "permits_every_s": 60,
     "trips": 2,
     "limited_until": "2026-01-31T08:30:00.000Z",
+    "second_person_s": 3600,
+    "reopened": {
+        "at": "2026-01-31T07:30:00.000Z",
+        "by": ["user:ana", "user:bob"],
+        "generation": 1,
+    },
 }
 ACK: dict[str, Any] = {
     "workflow": "refunds",
@@ -146,6 +162,10 @@ def commands() -> st.SearchStrategy[Command]:
         permits_every_s=_maybe(st.integers(1, 86_400)),
         trips=_maybe(COUNTS),
         limited_until=_maybe(TIMES),
+        second_person_s=_maybe(st.integers(1, 2**31)),
+        reopened=_maybe(
+            st.builds(Reopened, at=TIMES, by=st.lists(NAMES), generation=st.integers(1, 2**53))
+        ),
     )
 
 

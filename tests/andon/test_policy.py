@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from andon.events import parse_event
 from andon.policy import Limit, Match, Policy, PolicyBook, Rate, Recover, Rule, Trial, Where
+from andon.policy_text import policy_text
 from andon.quantities import (
     DURATION_MAX_S,
     Usual,
@@ -290,6 +291,11 @@ def test_recovery_is_manual_unless_a_wait_is_given() -> None:
         ({"after_max": "1h"}, "write `after: 15m`, or remove this"),
         ({"after": "manual", "after_max": "1h"}, "write `after: 15m`, or remove this"),
         ({"after": "2h", "after_max": "1h"}, "cannot be shorter than `after`"),
+        ({"second_person": "an hour"}, r"second_person\n.*must be a duration such as"),
+        ({"second_person": 0}, r"second_person\n.*must be a duration such as"),
+        ({"second_person": True}, r"second_person\n.*must be a duration such as"),
+        ({"second_person": "0h"}, r"second_person\n"),
+        ({"second_persons": "1h"}, "second_persons"),
         ({"slow": {"permits": 5}}, "slow.for"),
         ({"slow": {"permits": 0, "for": "1m"}}, "slow.permits"),
         ({"slow": {"permits": 5, "for": "1m", "rate": 2}}, "slow.rate"),
@@ -391,3 +397,11 @@ def test_every_rate_can_be_a_rule() -> None:
     for rate in Rate:
         rule = Rule.model_validate(made.get(rate, ERROR) | {"rate": str(rate)})
         assert rule.rate is rate
+
+
+def test_the_time_in_which_it_takes_two_people_is_written_as_it_is_read() -> None:
+    policy = Policy.model_validate({"name": "a", "recover": {"second_person": "60m"}})
+    assert policy.recover.second_person == 3600
+    assert json.loads(policy.to_json())["recover"] == {"second_person": "1h"}
+    assert "second_person: 1h" in policy_text(PolicyBook(version=1, policies=(policy,)))
+    assert policy.version != Policy.model_validate({"name": "a"}).version

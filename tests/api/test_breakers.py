@@ -3,16 +3,20 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from andon.breaker import State
-from andon.commands import Audit, Command
+from andon.commands import Audit, Command, Reopened
 from andon.signing import write_new_key
 from andon.topics import AUDIT, COMMANDS
+from api.scopes import Scope
+from api.tokens import add_token
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
+from tests.andon.guarding import command
 from tests.andon.streaming import records, tell
 from tests.api.serving import ANDON, Api, proposal
 
@@ -157,3 +161,26 @@ def test_a_pause_may_be_for_a_time(api: Api, unique: Unique) -> None:
     until = "2999-01-31T08:00:00.000Z"
     done = api.client.post(url, json={"reason": reason, "expires_at": until})
     assert (done.status_code, done.json()["expires_at"]) == (200, until)
+
+
+def test_to_let_go_again_so_soon_takes_another_caller(
+    api: Api, broker: str, unique: Unique
+) -> None:
+    workflow = unique("second")
+    again = Reopened(at=datetime.now(UTC), by=["user:ada"], generation=3)
+    tell(broker, command(workflow, 5, State.OPEN, second_person_s=3600, reopened=again))
+    refused = reset(api, workflow, '"5"', permits=3)
+    assert refused.status_code == 409
+    request_id = refused.json()["approval"]
+    assert request_id in refused.json()["detail"]
+    assert reset(api, workflow, '"5"', permits=3).json()["approval"] == request_id
+    assert commands(broker, workflow)[-1].generation == 5
+
+    url = f"/v1/approvals/{request_id}/approve"
+    alone = api.client.post(url, json={"reason": "sure"})
+    assert (alone.status_code, "another person" in alone.json()["detail"]) == (409, True)
+    bob = api.as_(add_token(api.tokens, unique("bob"), [Scope.APPROVALS_WRITE]))
+    done = api.client.post(url, json={"reason": "seen it"}, headers=bob)
+    assert (done.status_code, done.json()["standing"]) == (200, "used"), done.text
+    now = commands(broker, workflow)[-1]
+    assert (now.generation, now.state, now.issued_by) == (6, State.HALF_OPEN, "user:ada")

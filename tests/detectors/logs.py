@@ -89,7 +89,7 @@ RECOVER = st.sampled_from(
         {"after": "manual"},
         {"after": "60s"},
         {"after": "60s", "trial": TRIAL, "slow": SLOW},
-        {"after": "30s", "after_max": "70s", "trial": TRIAL},
+        {"after": "30s", "after_max": "70s", "trial": TRIAL, "second_person": "1h"},
         {"after": "30s", "after_max": "5m", "trial": {"permits": 1, "pass": 1}, "slow": SLOW},
     ]
 )

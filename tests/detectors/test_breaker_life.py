@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from andon.breaker import MAY_BRING, TRANSITIONS, Authority, Breaker, Cause, State
-from andon.commands import Command, Reason
+from andon.commands import Command, Reason, Reopened
 from detectors.columns import Records
 from detectors.line import Line
 from detectors.plan import compile_book
@@ -19,7 +19,7 @@ from tests.eventlog import START, book, line
 WAIT_S, WAIT_MAX_S, PASSES, SLOW_S = 600, 1500, 3, 300
 RULE = {"rate": "error", "over": "1m", "above": "0%"}
 TRIAL = {"after": "10m", "trial": {"permits": PASSES, "pass": PASSES}, "then": "closed"}
-SLOW = TRIAL | {"after_max": "25m", "slow": {"permits": 2, "for": "5m"}}
+SLOW = TRIAL | {"after_max": "25m", "slow": {"permits": 2, "for": "5m"}, "second_person": "1h"}
 BY_PEOPLE = [cause for cause, who in MAY_BRING.items() if who is Authority.PERSON]
 RETURNING = {State.OPEN, State.FORCED_OPEN, State.HALF_OPEN}
 
@@ -40,6 +40,8 @@ class Life(RuleBasedStateMachine):
         self.now, self.events = 0.0, 0
         self.since, self.passed = 0.0, 0
         self.limited, self.in_a_row, self.healthy_since = False, 0, 0.0
+        self.reopened: Reopened | None = None
+        self.commands: list[Command] = []
 
     def _moves(self, cause: Cause) -> None:
         before = self.told.state
@@ -106,8 +108,13 @@ class Life(RuleBasedStateMachine):
     def person(self, cause: Cause) -> None:
         if not self.told.can(cause):
             return
-        self.now += 61
+        self.now, self.commands = self.now + 61, []
+        paused = self.told.state.refuses
         self._moves(cause)
+        if paused and cause is not Cause.TRIP:
+            at = START + timedelta(seconds=self.now)
+            generation = self.told.generation
+            self.reopened = Reopened(at=at, by=["user:ana"], generation=generation)
         self.line.obey(
             Command(
                 command_id=f"c{self.told.generation}",
@@ -118,6 +125,7 @@ class Life(RuleBasedStateMachine):
                 issued_at=START + timedelta(seconds=self.now),
                 issued_by="user:ana",
                 trips=self.in_a_row if self.slow else None,
+                reopened=self.reopened,
             )
         )
 
@@ -142,6 +150,12 @@ class Life(RuleBasedStateMachine):
             if command.generation == self.told.generation:
                 assert (command.trips or 0) == (self.in_a_row if self.slow else 0)
                 assert (command.limited_until is not None) is self.limited
+
+    @invariant()
+    def the_monitor_carries_on_what_decides_whether_it_takes_two_people(self) -> None:
+        for command in getattr(self, "commands", []):
+            assert command.reopened == self.reopened
+            assert command.second_person_s == (3600 if self.slow else None)
 
 
 TestLife = Life.TestCase
