@@ -15,6 +15,7 @@ from andon.topics import ALERTS, AUDIT, COMMANDS
 from streams import control
 from streams.broker import EmbeddedBroker
 from streams.commands_log import open_log
+from streams.reopening import SecondPersonError, answer
 from streams.settings import Settings
 from streams.topics import apply
 from tests.eventlog import book, line
@@ -125,6 +126,32 @@ def test_after_a_reset_only_later_events_count(broker: str, unique: Unique, dies
         (1, "before 1", 120.0),
         (3, "after 3", 100.0),
     ]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_relapse_after_a_reset_takes_two_people(broker: str, unique: Unique, dies: bool) -> None:
+    bench = Bench(broker, unique("events"), BOOK)
+    workflow = unique("refunds")
+    bench.log = [now_line(f"before {n}", workflow, -30 + n) for n in range(2)]
+
+    async def run() -> None:
+        async with bench.monitor() as life:
+            await life.read(2)
+            await control.reset(broker, workflow, "it is fine", "ana")
+            bench.log += [now_line(f"after {n}", workflow, 1 + n) for n in range(2)]
+            if not dies:
+                await life.read(4)
+        bench.committed = 2 if dies else 4
+        async with bench.monitor() as life:
+            await life.read(4)
+            assert life.state(workflow) == (State.OPEN, 3)
+            with pytest.raises(SecondPersonError, match=r"ana let it go at .* within 1h") as told:
+                await control.reset(broker, workflow, "it is fine", "ana")
+            await answer(broker, told.value.request.order.request_id, "approve", "it is", "bob")
+            await life.monitor.follow_people()
+            assert life.state(workflow) == (State.HALF_OPEN, 4)
+
+    asyncio.run(run())
 
 
 def test_actions_that_a_reset_allowed_count_for_its_trial(broker: str, unique: Unique) -> None:
