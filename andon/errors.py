@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from andon.scope_names import scope_of
 
 if TYPE_CHECKING:
+    from andon.guard.patterns.held import HeldCall
     from andon.guard.patterns.reviews import Ticket
 
 
@@ -92,6 +93,20 @@ class BreakerOpen(AndonError):  # noqa: N818  the name that breaker libraries ha
         self.since = since
         self.resume = resume
         self.generation = generation
+
+
+class Held(BreakerOpen):
+    """Refused by a breaker, and kept: it may run later. `ticket` tells what becomes of it."""
+
+    def __init__(self, refusal: BreakerOpen, *, ticket: HeldCall) -> None:
+        super().__init__(
+            refusal.workflow,
+            reason=refusal.reason,
+            since=refusal.since,
+            resume=f"{refusal.resume}. The call is held ({ticket.id})",
+            generation=refusal.generation,
+        )
+        self.ticket = ticket
 
 
 class LimitExceeded(AndonError):  # noqa: N818  reads as what happened, like BreakerOpen

@@ -220,6 +220,13 @@ GUARD: tuple[Metric, ...] = (
         "Actions decided without knowing the state of the workflow, by choice: ran, refused.",
         ("workflow", "choice"),
     ),
+    Metric(
+        "andon_guard_backlog_total",
+        "counter",
+        "Calls that a pause refused: held, and of those released and dropped; no_room: not held.",
+        ("workflow", "fate"),
+    ),
+    Metric("andon_guard_held_calls", "gauge", "Calls that are held now.", ("workflow",)),
     Metric("andon_guard_queued_events", "gauge", "Events that wait to be sent.", ("workflow",)),
     Metric(
         "andon_guard_state",

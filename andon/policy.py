@@ -9,10 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -22,7 +19,8 @@ from andon.convert import Convert
 from andon.events import Capability
 from andon.globs import CapabilityGlobs, Globs, matches
 from andon.limit import Limit, Scope
-from andon.quantities import DURATION_SCHEMA, Duration, format_duration, parse_duration
+from andon.quantities import Duration, format_duration, parse_duration
+from andon.recover import Backlog, Recover, Slow, Trial
 from andon.rule import RATE_FIELDS, SAME_FIELDS, SHARES, PolicyModel, Rate, Rule, Where
 from andon.whose import Whose, WhoseBreaker
 
@@ -33,6 +31,7 @@ __all__ = [
     "SHARES",
     "Alerting",
     "AutoPause",
+    "Backlog",
     "Convert",
     "Limit",
     "Match",
@@ -56,102 +55,6 @@ Mode = Literal["enforce", "shadow", "off"]
 
 PRESETS = tuple(f"preset/{capability}" for capability in Capability)
 """What a policy in a file may extend: one preset for each way to change the world."""
-
-
-class Trial(PolicyModel):
-    """On trial a workflow may run `permits` actions in each `every`, whatever the number of its
-    guards; `pass` good ones end the trial.
-    """
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    permits: Annotated[int, Field(ge=1)] = Field(10, description="actions that may run on trial")
-    every: Duration = Field(
-        60, description="permits that are not used by then lapse; new ones come"
-    )
-    passes: Annotated[int, Field(ge=1)] = Field(
-        10, alias="pass", description="good ones that end the trial"
-    )
-
-    @model_validator(mode="after")
-    def _can_be_passed(self) -> Trial:
-        if self.passes > self.permits:
-            raise ValueError("pass: cannot be more than `permits`; nobody could pass the trial")
-        return self
-
-
-class Slow(PolicyModel):
-    """A workflow that has passed its trial runs `permits` actions in each `every`, for a while."""
-
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    permits: Annotated[int, Field(ge=1)] = Field(description="actions of all its guards together")
-    every: Duration = Field(
-        60, description="permits that are not used by then lapse; new ones come"
-    )
-    lasts: Duration = Field(alias="for", description="then it runs freely")
-
-    def __str__(self) -> str:
-        every, lasts = format_duration(self.every), format_duration(self.lasts)
-        return f"limited to {self.permits:,} in {every}, for {lasts}"
-
-
-def _wait(value: object) -> object:
-    return None if value == "manual" else parse_duration(value)
-
-
-def _wait_text(seconds: int | None) -> str:
-    return "manual" if seconds is None else format_duration(seconds)
-
-
-class Recover(PolicyModel):
-    """How a paused workflow comes back. `after` is None where only a person may bring it back."""
-
-    after: Annotated[
-        int | None,
-        BeforeValidator(_wait),
-        PlainSerializer(_wait_text, when_used="json"),
-        WithJsonSchema({"anyOf": [{"const": "manual"}, DURATION_SCHEMA]}),
-    ] = None
-    after_max: Duration | None = Field(
-        None, description="pauses in a row last longer each time, up to this; else all alike"
-    )
-    trial: Trial = Trial()
-    slow: Slow | None = Field(None, description="a limited rate between the trial and `then`")
-    then: Literal["closed"] = "closed"
-    second_person: Duration | None = Field(
-        None, description="so long after a person has let it go, it takes two to let it go again"
-    )
-
-    @model_validator(mode="after")
-    def _grows_from_after(self) -> Recover:
-        if self.after_max is not None and self.after is None:
-            raise ValueError(
-                "after_max: is of no use where only people end a pause; write `after: 15m`, "
-                "or remove this"
-            )
-        if self.after_max is not None and self.after_max < (self.after or 0):
-            raise ValueError("after_max: cannot be shorter than `after`, which it is the most of")
-        return self
-
-    def wait_s(self, trips: int) -> int | None:
-        """How long pause number `trips` in a row lasts: that often `after`, at most `after_max`.
-
-        None where only a person may end it.
-        """
-        if self.after is None or self.after_max is None:
-            return self.after
-        return min(self.after * max(1, trips), self.after_max)
-
-    def trips(self, before: int, healthy_s: float) -> int | None:
-        """Which pause in a row one is that begins now, after `before` and time in health since.
-
-        Each `after` in health takes one off, as in Envoy's outlier ejection
-        (`base_ejection_time`, `max_ejection_time`). None where all pauses are alike.
-        """
-        if self.after is None or self.after_max is None:
-            return None
-        return max(0, before - int(max(0.0, healthy_s) // self.after)) + 1
 
 
 class Obey(PolicyModel):
@@ -257,6 +160,8 @@ class Policy(PolicyModel):
         for field in ("limits", "scope"):
             if field in self.model_fields_set:
                 yield f"{field}: belongs to workflows; put it into a policy without `breaker`"
+        if self.recover.backlog is not None:
+            yield "recover: `backlog` belongs to workflows; put it into a policy without `breaker`"
 
     @field_validator("rules")
     @classmethod

@@ -13,6 +13,7 @@ from andon.policy import (
     PRESETS,
     Alerting,
     AutoPause,
+    Backlog,
     Convert,
     Limit,
     Match,
@@ -38,7 +39,7 @@ _FORMAT = yaml_lines.Format(
     PolicyError,
     yaml_lines.field_names(
         *(PolicyBook, AutoPause, Policy, Match, Rule, Where, Convert),
-        *(Limit, Scope, Recover, Trial, Alerting),
+        *(Limit, Scope, Recover, Trial, Backlog, Alerting),
     )
     | {"extends", "without"},
     "`version: 1` and `policies:`",

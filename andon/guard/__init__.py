@@ -6,6 +6,7 @@ from andon.guard.attempt import Attempt, current_attempt
 from andon.guard.extract import Call
 from andon.guard.guard import Guard
 from andon.guard.memory import MemoryTransport
+from andon.guard.patterns.held import HeldCall
 from andon.guard.patterns.reviews import Review, Ticket
 from andon.guard.patterns.sandbox import Rehearsal
 
@@ -13,6 +14,7 @@ __all__ = [
     "Attempt",
     "Call",
     "Guard",
+    "HeldCall",
     "MemoryTransport",
     "Rehearsal",
     "Review",

@@ -15,6 +15,7 @@ from andon.guard.patterns.sandbox import rehearsal
 from andon.guard.tally import Tally
 
 if TYPE_CHECKING:
+    from andon.guard.patterns.held import HeldCall
     from andon.guard.recorder import Recorder
 
 P = ParamSpec("P")
@@ -72,6 +73,16 @@ class Action:
         attempt = self._attempt(call)
         attempt.mode, attempt.instead = Mode.SANDBOX, self._options.sandbox
         return rehearsal(attempt, self._carry_out(call, attempt))
+
+    def again(self, held: HeldCall) -> tuple[Attempt, Callable[[], Any]]:
+        """A held call once more: an attempt of its own, and what runs it."""
+        first = held.attempt.call
+        assert first is not None
+        call = Call(self._signature, first.args, first.kwargs)
+        attempt = self._attempt(call)
+        attempt.held = held.id
+        attempt.released = f"released from the backlog after {held.held_for}"
+        return attempt, functools.partial(self._carry_out, call, attempt)
 
     def _acts(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """What is called: the sandbox, where all of the guard's actions are rehearsed."""

@@ -61,6 +61,8 @@ class Attempt:
     instead: Callable[..., Any] | None = None
     rehearsed_for: Sequence[Finding] = ()
     refused = False
+    held: str | None = None
+    released: str | None = None
     admission: Admission | None = None
 
     def __init__(

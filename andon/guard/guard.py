@@ -15,6 +15,7 @@ from andon.guard.fields import Fields
 from andon.guard.follower import Follower
 from andon.guard.gate import Clock, Fail, Gate
 from andon.guard.outbox import Outbox, WhenFull
+from andon.guard.patterns.backlog import HeldCalls
 from andon.guard.patterns.ledger import Ledger
 from andon.guard.patterns.options import ActionOptions, read, split
 from andon.guard.patterns.people import People
@@ -31,8 +32,6 @@ from andon.guard.transport import Transport
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-STATES = tuple(State)
 
 
 class Guard:
@@ -121,26 +120,25 @@ class Guard:
         elif policy is not None:
             self.policies.use(book_of(policy))
         verifier, put_first = settings.verifier(verify_keys), self._outbox.put_first
-        self._people = People(
-            self.workflow, lambda: self.id, self._transport, put_first, self._tally, verifier
-        )
+        on_stream = (self.workflow, lambda: self.id, self._transport)
+        self._people = People(*on_stream, put_first, self._tally, verifier)
         rules = settings.rules(guardrails, reversible_only, audit)
         rulebook = Rulebook(author, self.policies, rules)
         reviews = Reviews(author, self._people, clock, read(Review, review or {}, "review"))
         sums = Ledger(settings.ledger(ledger))
         self._rails = Rails(author, rulebook, sums, self._gate, reviews, self._tally, clock)
         self._recorder = Recorder(author, self._gate, self._rails, self._outbox, self._tally, clock)
-        self._answers = Answers(
-            self.workflow, self.automation, self._gate, self._recorder, self._outbox, clock
-        )
+        names = (self.workflow, self.automation)
+        self._answers = Answers(*names, self._gate, self._recorder, self._outbox, clock)
         told = (self._gate, self._tally)
-        permits = PermitFollower(self.workflow, lambda: self.id, self._transport, *told, verifier)
+        permits = PermitFollower(*on_stream, *told, verifier)
         self._follower = Follower(
             self.workflow, self._transport, *told, self._answers, scopes, permits, verifier
         )
         self._lazy = (self._people, permits)  # heard from the first question, the first pause on
         self._listeners += [self._follower, *self._lazy]
         self._undos = Undos(self._people, self._recorder, self._outbox)
+        self.backlog = HeldCalls(self._recorder, self._rails, self.policies, *told)
         process.register(self)
         self._start()
 
@@ -246,12 +244,12 @@ class Guard:
         return self._outbox.flush(timeout_s)
 
     def close(self, timeout_s: float | None = None) -> bool:
-        """Deliver what waits and stop; False where time ran out and events were dropped.
+        """Drop held calls, deliver what waits, stop; False where time ran out, events were dropped.
 
         Actions go on to be judged by the last known state, but their events are dropped.
         """
-        timeout_s = self.exit_timeout_s if timeout_s is None else timeout_s
         process.forget(self)
+        timeout_s = self.backlog.close(self.exit_timeout_s if timeout_s is None else timeout_s)
         for listener in self._listeners:
             listener.tail.stop()
         self._undos.stop()
@@ -265,8 +263,9 @@ class Guard:
         """The guard's metrics by name; those with a label beside `workflow` by its values."""
         return {
             **self._tally.snapshot(),
+            "andon_guard_held_calls": len(self.backlog),
             "andon_guard_queued_events": len(self._outbox),
-            "andon_guard_state": STATES.index(self.state.state),
+            "andon_guard_state": list(State).index(self.state.state),
             "andon_guard_connected": int(self._gate.connected),
         }
 
@@ -290,6 +289,7 @@ class Guard:
         for listener in self._listeners:
             listener.forked()
         self._undos.forked()
+        self.backlog.forked()
         self._gate.forked(on_first_use=self._start)
 
     def _start(self) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 from andon.errors import BreakerOpen, LimitExceeded, Sandboxed
 from andon.events import By, Capability, Outcome
 from andon.guard.attempt import Attempt, Refused
 from andon.guard.fields import SHAPES, text
-from andon.guard.gate import Clock, Gate
+from andon.guard.gate import Clock, Gate, Refusal
 from andon.guard.outbox import Outbox
 from andon.guard.patterns.rails import Rails
 from andon.guard.steps import LEARN_S, Steps, Wait
 from andon.guard.tally import ACTIONS, STALE, Tally
+from andon.ids import uuid7
 
+HELD_LABEL = "andon_held"
+"""On the events of a call that is held: what refused it, and what became of it, have the same."""
 REMEMBERED_MAX = 10_000
 REMEMBERED_FIELDS = ("capability", "action", "target", "value", "currency")
 
@@ -41,6 +45,7 @@ class Recorder:
         self._outbox = outbox
         self._tally = tally
         self._clock = clock
+        self.keep: Callable[[Attempt, Refusal], Steps[Refusal]] | None = None
         self._running: set[Attempt] = set()
         self._remembered: OrderedDict[str, tuple[Any, ...]] = OrderedDict()
 
@@ -88,8 +93,10 @@ class Recorder:
             return None
         if refusal.stale:
             self._tally.add(STALE, "refused")
-        attempt.reason = refusal.reason
         attempt.refused = True
+        if self.keep is not None:
+            refusal = yield from self.keep(attempt, refusal)
+        attempt.reason = refusal.reason
         return Refused(refusal.error, self._ended(attempt, Outcome.DENIED))
 
     def abandon(self, attempt: Attempt) -> None:
@@ -99,7 +106,7 @@ class Recorder:
     def end(self, attempt: Attempt, error: BaseException | None) -> dict[str, Any]:
         self._running.discard(attempt)
         if attempt.reason is None:
-            attempt.reason = error
+            attempt.reason = attempt.released if error is None else error
         outcome = self._outcome(attempt, error)
         event = self._ended(attempt, outcome)
         if outcome is Outcome.SUCCESS:
@@ -123,6 +130,13 @@ class Recorder:
         same = dict(zip(REMEMBERED_FIELDS[2:], rest, strict=False))
         attempt = Attempt(self, capability or was, action or named, same | dict(fields))
         return self._event(attempt, Outcome.SUCCESS) | {"reverses": event_id, "by": by}
+
+    def dropped(self, attempt: Attempt, reason: str) -> None:
+        """Tell of an attempt that was refused and held that it is not going to run."""
+        last = copy(attempt)
+        last.event_id, last.reason = uuid7(), reason
+        if not self._outbox.put(self._ended(last, Outcome.DENIED), wait=False):
+            self._tally.warn("held call", "dropped, and its event too", "the queue is full")
 
     def sandboxed(self, attempt: Attempt, result: object) -> Sandboxed:
         """What the caller of an action is told that was only rehearsed; people are asked."""
@@ -151,7 +165,7 @@ class Recorder:
         return self._event(attempt, outcome)
 
     def _event(self, attempt: Attempt, outcome: Outcome) -> dict[str, Any]:
-        event = {
+        event: dict[str, Any] = {
             "event_id": attempt.event_id,
             "ts": self._clock(),
             "workflow": self._author.workflow,
@@ -169,6 +183,8 @@ class Recorder:
                     event[field] = shape(value)
                 except Exception as error:
                     self._tally.fault("field", f"{field}, left out of an event", error)
+        if attempt.held:
+            event["labels"] = {**event.get("labels", {}), HELD_LABEL: attempt.held}
         if self._rails.concern(attempt):
             self._rails.settle(attempt, event)
         return event

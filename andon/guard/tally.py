@@ -29,6 +29,7 @@ EVENTS = "andon_guard_events_total"
 FAULTS = "andon_guard_faults_total"
 CHECKS = "andon_guard_checks_total"
 STALE = "andon_guard_stale_total"
+BACKLOG = "andon_guard_backlog_total"
 LABELS: dict[str, tuple[str, ...]] = {
     ACTIONS: ("success", "error", "denied"),
     EVENTS: ("queued", "sent", "dropped", "failed"),
@@ -38,6 +39,7 @@ LABELS: dict[str, tuple[str, ...]] = {
         *("would_review", "would_sandbox", "would_deny"),
     ),
     STALE: ("ran", "refused"),
+    BACKLOG: ("held", "released", "dropped", "no_room"),
 }
 """Counter to the values of its label. All start at 0, so that a dashboard sees them rise."""
 

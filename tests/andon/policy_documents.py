@@ -116,6 +116,14 @@ LIMITS = (
 SLOWS = st.fixed_dictionaries(
     {"permits": st.integers(1, 100), "for": DURATIONS}, optional={"every": DURATIONS}
 )
+_MOST = st.integers(1, 10_000)
+BACKLOGS = (
+    st.sampled_from(["drop", "hold"])
+    | st.fixed_dictionaries({"at_most": _MOST})
+    | st.fixed_dictionaries(
+        {"release": st.integers(1, 10**6)}, optional={"every": DURATIONS, "at_most": _MOST}
+    )
+)
 RECOVERIES = st.one_of(
     st.just({"after": "manual"}),
     DURATIONS.map(lambda after: {"after": after}),
@@ -136,7 +144,12 @@ def policies(draw: st.DrawFn, name: str = "policy") -> dict[str, Any]:
         "recover": RECOVERIES.flatmap(
             lambda recover: st.fixed_dictionaries(
                 {name: st.just(value) for name, value in recover.items()},
-                optional={"trial": st.just(trial), "slow": SLOWS, "second_person": DURATIONS},
+                optional={
+                    "trial": st.just(trial),
+                    "slow": SLOWS,
+                    "second_person": DURATIONS,
+                    "backlog": BACKLOGS,
+                },
             )
         ),
         "alert": st.fixed_dictionaries(

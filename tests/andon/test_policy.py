@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from andon.events import parse_event
-from andon.policy import Limit, Match, Policy, PolicyBook, Rate, Recover, Rule, Trial, Where
+from andon.policy import (
+    Backlog,
+    Limit,
+    Match,
+    Policy,
+    PolicyBook,
+    Rate,
+    Recover,
+    Rule,
+    Trial,
+    Where,
+)
 from andon.policy_text import policy_text
 from andon.quantities import (
     DURATION_MAX_S,
@@ -299,6 +310,15 @@ def test_recovery_is_manual_unless_a_wait_is_given() -> None:
         ({"slow": {"permits": 5}}, "slow.for"),
         ({"slow": {"permits": 0, "for": "1m"}}, "slow.permits"),
         ({"slow": {"permits": 5, "for": "1m", "rate": 2}}, "slow.rate"),
+        ({"backlog": "keep"}, "must be drop, hold, "),
+        ({"backlog": {}}, "must be drop, hold, "),
+        ({"backlog": None}, "must be drop, hold, "),
+        ({"backlog": ["hold"]}, "must be drop, hold, "),
+        ({"backlog": {"release": 0}}, "backlog.release"),
+        ({"backlog": {"release": 10, "every": 60}}, "must be a duration"),
+        ({"backlog": {"every": "1m"}}, "every: goes with `release`"),
+        ({"backlog": {"at_most": 10_001}}, "backlog.at_most"),
+        ({"backlog": {"release": 10, "burst": 5}}, "backlog.burst"),
     ],
 )
 def test_a_recovery_that_cannot_be_is_refused(recover: dict[str, Any], fix: str) -> None:
@@ -312,6 +332,42 @@ def test_a_limited_rate_is_written_as_it_is_read() -> None:
     assert read.slow is not None
     assert str(read.slow) == "limited to 30 in 1m, for 10m"
     assert json.loads(read.model_dump_json(exclude_defaults=True)) == recover
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("hold", "hold"),
+        ({"at_most": 200}, {"at_most": 200}),
+        ({"at_most": 1000}, "hold"),
+        ({"release": 10}, {"release": 10}),
+        ({"release": 10, "every": "1h"}, {"release": 10, "every": "1h"}),
+        ({"release": 10, "every": "1m", "at_most": 5}, {"release": 10, "at_most": 5}),
+    ],
+)
+def test_a_backlog_is_written_as_it_is_read(written: Any, told: Any) -> None:
+    policy = Policy.model_validate({"name": "p", "recover": {"backlog": written}})
+    assert json.loads(policy.to_json())["recover"] == {"backlog": told}
+    assert Policy.model_validate_json(policy.to_json()) == policy
+    assert policy.version != Policy(name="p").version
+
+
+def test_what_is_refused_is_dropped_unless_a_backlog_is_wanted() -> None:
+    assert Recover().backlog is None
+    dropped = Policy.model_validate({"name": "p", "recover": {"backlog": "drop"}})
+    assert (dropped, dropped.version) == (Policy(name="p"), Policy(name="p").version)
+    assert '"backlog":"drop"' in Recover().model_dump_json()
+
+
+def test_a_backlog_comes_back_evenly() -> None:
+    assert Backlog(release=10, every="1m").gap_ns == 6 * 10**9  # type: ignore[arg-type]
+    assert Backlog(release=7, every="1s").gap_ns == 142_857_143  # type: ignore[arg-type]
+
+
+def test_a_backlog_is_of_a_workflow() -> None:
+    of_all = {"name": "p", "breaker": "all", "recover": {"after": "1m", "backlog": "hold"}}
+    with pytest.raises(ValidationError, match="recover: `backlog` belongs to workflows"):
+        Policy.model_validate(of_all)
 
 
 def test_match_needs_all_three() -> None:

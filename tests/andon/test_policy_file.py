@@ -180,6 +180,27 @@ def test_a_mistake_in_auto_pause_names_field_and_fix(fields: str, field: str, me
     assert message in told
 
 
+@pytest.mark.parametrize(
+    ("backlog", "field", "message"),
+    [
+        (
+            "keep",
+            "",
+            "must be drop, hold, {at_most: 200} or {release: 10, every: 1m, at_most: 1000}",
+        ),
+        ("{release: many}", ".release", "valid integer"),
+        ("{release: 5, every: soon}", ".every", "must be a duration"),
+        ("{every: 1m}", ".every", "goes with `release`"),
+        ("{relase: 5}", ".relase", "did you mean 'release'?"),
+    ],
+)
+def test_a_mistake_in_a_backlog_names_field_and_fix(backlog: str, field: str, message: str) -> None:
+    text = f"version: 1\npolicies:\n  - name: a\n    recover: {{backlog: {backlog}}}\n"
+    ((line, at, told),) = problems(text)
+    assert (line, at) == (4, f"policies[0].recover.backlog{field}")
+    assert message in told
+
+
 def test_two_mistakes_across_the_fields_of_a_rule_are_both_told() -> None:
     told = problems(rule("rate: value, over: 1h, min: 5, above: 5"))
     rule_fields = {field.removeprefix("policies[0].rules[0].") for _, field, _ in told}

@@ -24,6 +24,7 @@ class Patterns(TypedDict, total=False):
     review: Review | Mapping[str, Any] | bool
     sandbox: Callable[..., Any]
     undo: Callable[[Event], Any]
+    backlog: bool
     audit: bool
     hide: Collection[str]
 
@@ -40,6 +41,7 @@ class Options(NamedTuple):
     review: Review | None = None
     sandbox: Callable[..., Any] | None = None
     undo: Callable[[Event], Any] | None = None
+    backlog: bool = False
     audit: bool = False
     hide: frozenset[str] = frozenset()
 
@@ -66,6 +68,7 @@ def _options(given: ActionOptions) -> Options:
         review=read(Review, {} if review is True else review, "review") if review else None,
         sandbox=given.get("sandbox"),
         undo=given.get("undo"),
+        backlog=given.get("backlog", False),
         audit=given.get("audit", True),
         hide=frozenset(given.get("hide", ())),
     )

@@ -16,6 +16,7 @@ from andon.guard.transport import Record, Transport
 from andon.limit import Scope
 from andon.policy import Policy, PolicyBook
 from andon.policy_topic import PolicyTable
+from andon.recover import Backlog
 from andon.topics import POLICIES
 
 Given = Policy | PolicyBook | Mapping[str, Any] | Literal["topic"]
@@ -40,19 +41,22 @@ class Policies:
         self._workflow = workflow
         self._automation = automation
         self._found: dict[Capability, Holding] = {}
+        self._backlogs: dict[Capability, Backlog] = {}
         self.guard = False
         self.known = False
         self.learned: Future[None] = Future()
 
     def use(self, book: PolicyBook) -> None:
         """Go by these policies from now on; those that guard nothing are passed over."""
-        found = {}
+        found, backlogs = {}, {}
         for capability in Capability:
             place = book.find(self._workflow, self._automation, capability)
-            if place is not None and _guards(book.policies[place]):
-                policy = book.policies[place]
+            policy = NONE.policies[0] if place is None else book.policies[place]
+            if policy.mode != "off" and policy.recover.backlog:
+                backlogs[capability] = policy.recover.backlog
+            if _guards(policy):
                 found[capability] = Holding(policy, tuple(map(Ceiling.of, policy.limits)))
-        self._found = found
+        self._found, self._backlogs = found, backlogs
         self.guard = bool(found)
         self.known = True
         self.tell()
@@ -68,6 +72,10 @@ class Policies:
 
     def of(self, capability: Capability) -> Holding | None:
         return self._found.get(capability)
+
+    def backlog(self, capability: Capability) -> Backlog | None:
+        """What becomes of calls of this kind that a pause refuses; None where they are dropped."""
+        return self._backlogs.get(capability)
 
 
 class PolicyFollower:

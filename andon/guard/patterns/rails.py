@@ -91,6 +91,13 @@ class Rails:
         """Ask people about an action that was rehearsed; what its caller is told."""
         return self._reviews.sandboxed(attempt, attempt.rehearsed_for, result)
 
+    def objects(self, attempt: Attempt) -> bool:
+        """Whether guardrails stand in the way, whatever the sums; takes nothing of them."""
+        if self._rulebook.off:
+            return False
+        findings, _ = self._rulebook.examine(attempt, self._rulebook.proposal(attempt))
+        return bool(enforced(findings))
+
     def settle(self, attempt: Attempt, event: dict[str, Any]) -> None:
         """At the end of an attempt: tell what was found; correct or give back what it took."""
         admission = attempt.admission
