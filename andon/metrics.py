@@ -223,7 +223,7 @@ GUARD: tuple[Metric, ...] = (
     Metric(
         "andon_guard_backlog_total",
         "counter",
-        "Calls that a pause refused: held, and of those released and dropped; no_room: not held.",
+        "Calls that a pause refused, by fate: held, of those released and dropped, and no_room.",
         ("workflow", "fate"),
     ),
     Metric("andon_guard_held_calls", "gauge", "Calls that are held now.", ("workflow",)),

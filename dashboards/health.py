@@ -121,6 +121,7 @@ def guards() -> list[Any]:
     """What automations were let do, and whether they hear and are heard."""
     connected = select("andon_guard_connected")
     lost = increase("andon_guard_events_total", "workflow, fate", fate=_LOST)
+    held = f"sum by (workflow) ({select('andon_guard_held_calls')})"
     waiting = f"sum by (workflow) ({select('andon_guard_queued_events')})"
     return [
         states(
@@ -178,6 +179,21 @@ def guards() -> list[Any]:
             "short",
             Query(
                 increase("andon_guard_stale_total", "workflow, choice"), "{{workflow}}: {{choice}}"
+            ),
+            bars=True,
+        ),
+        lines(
+            "Calls that are held",
+            "Refused by a pause and kept; `recover.backlog` of their policy says what for.",
+            "short",
+            Query(held, "{{workflow}}"),
+        ),
+        lines(
+            "What became of the backlog",
+            "Held, and of those released and dropped; no_room: refused for good.",
+            "short",
+            Query(
+                increase("andon_guard_backlog_total", "workflow, fate"), "{{workflow}}: {{fate}}"
             ),
             bars=True,
         ),

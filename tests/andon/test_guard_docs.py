@@ -48,7 +48,9 @@ def test_other_examples_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> N
         assert scope["later"].standing == "pending"
         with pytest.raises(LimitExceeded, match="2,000 USD is the most"):
             scope["credit"]("cus_1", 2001)
-    mail, refund, undone, last_week, asked, paid, charged, credit = stream.events
+    mail, refund, undone, last_week, asked, invoiced, *rest = stream.events
+    paid, charged, credit = rest
+    assert (invoiced.action, invoiced.outcome) == ("invoice.send", Outcome.SUCCESS)
     assert (mail.outcome, mail.recipients, mail.labels) == (Outcome.ERROR, 3, {"tenant": "t1"})
     assert (undone.reverses, undone.value, undone.by) == (refund.event_id, 25.0, By.HUMAN)
     assert last_week.reverses == "the id of last week"

@@ -207,6 +207,23 @@ def test_a_limit_that_limits_nothing_or_two_things_is_invalid(limit: dict[str, A
     assert complaints("policy", document) == ["$.policies[0].limits[0]"]
 
 
+@pytest.mark.parametrize(
+    ("backlog", "fits"),
+    [
+        ("hold", True),
+        ({"at_most": 5}, True),
+        ({"release": 5, "every": "1m"}, True),
+        ("keep", False),
+        ({}, False),
+        ({"every": "1m"}, False),
+        ({"release": 5, "at_most": 10_001}, False),
+    ],
+)
+def test_a_backlog_fits_its_schema_as_it_is_read(backlog: Any, fits: bool) -> None:
+    document = {"version": 1, "policies": [{"name": "p", "recover": {"backlog": backlog}}]}
+    assert bool(complaints("policy", document)) is not fits
+
+
 # --- AsyncAPI
 
 
