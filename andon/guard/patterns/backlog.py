@@ -10,7 +10,7 @@ from andon.breaker import State
 from andon.errors import BreakerOpen
 from andon.events import Capability
 from andon.guard.gate import Gate, Refusal
-from andon.guard.patterns.held import LOOK_EVERY_S, Fate, HeldCall
+from andon.guard.patterns.held import LOOK_EVERY_S, Fate, HeldCall, run
 from andon.guard.patterns.policies import Policies
 from andon.guard.patterns.rails import Rails
 from andon.guard.steps import LEARN_S, Steps, Wait
@@ -163,7 +163,7 @@ class HeldCalls:
 
     def _work(self) -> None:
         while call := self._next():
-            if call.run():
+            if run(call):
                 self._tally.add(BACKLOG, "released")
                 if call.standing is Fate.FAILED:
                     self._tally.warn("held call", call.attempt.action, call.error)

@@ -47,11 +47,11 @@ class HeldCall:
         self.standing = Fate.HELD
         self._drop = drop
         self._since = time.monotonic()
-        self._context = copy_context()
+        self.context = copy_context()
         try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+            self.loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
-            self._loop = None
+            self.loop = None
         self.error: BaseException | None = None
         self._refusal = refusal
         self._value: object = None
@@ -91,38 +91,10 @@ class HeldCall:
         """Its caller has found another way; False where it runs already, or has run."""
         return self._drop(self, "its caller gave it up")
 
-    def run(self) -> bool:
-        """Run it now, in this thread; never raises. False where a breaker refuses it again."""
-        attempt, act = getattr(self.attempt.guarded, ACTION).again(self)
-        try:
-            self._value = self._context.run(self._call, act)
-        except BaseException as error:  # it is the caller's, whose ticket tells it
-            if attempt.refused and isinstance(error, BreakerOpen):
-                return False
-            self.end(Fate.FAILED, error)
-        else:
-            self.end(Fate.DONE)
-        return True
-
-    def end(self, fate: Fate, error: BaseException | None = None) -> None:
+    def end(self, fate: Fate, value: object = None, error: BaseException | None = None) -> None:
         """It is over, and those who wait for it go on."""
-        self.standing, self.error = fate, error
+        self._value, self.error, self.standing = value, error, fate
         self._ended.set_result(None)
-
-    def _call(self, act: Callable[[], Any]) -> Any:
-        if not inspect.iscoroutinefunction(act):
-            return act()
-        if self._loop is not None and self._loop.is_running():
-            coroutine = act()
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-            while not future.done() and not self._loop.is_closed():
-                wait([future], LOOK_EVERY_S)
-            if future.done():
-                return future.result()
-            if inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED:
-                raise RuntimeError("its event loop was closed while it ran")
-            coroutine.close()
-        return asyncio.run(act())
 
     def _settled(self, timeout_s: float) -> Steps[Fate]:
         yield Wait(self._ended, timeout_s)
@@ -130,3 +102,36 @@ class HeldCall:
 
     def __repr__(self) -> str:
         return f"<HeldCall {self.id} of {self.attempt.action}: {self.standing}>"
+
+
+def run(call: HeldCall) -> bool:
+    """Run it in this thread; never raises. False where a breaker refuses it again.
+
+    For the backlog alone, which sees to it that a call runs once.
+    """
+    attempt, act = getattr(call.attempt.guarded, ACTION).again(call)
+    try:
+        value = call.context.run(_called, act, call.loop)
+    except BaseException as error:  # it is the caller's, whose ticket tells it
+        if attempt.refused and isinstance(error, BreakerOpen):
+            return False
+        call.end(Fate.FAILED, error=error)
+    else:
+        call.end(Fate.DONE, value)
+    return True
+
+
+def _called(act: Callable[[], Any], loop: asyncio.AbstractEventLoop | None) -> Any:
+    if not inspect.iscoroutinefunction(act):
+        return act()
+    if loop is not None and loop.is_running():
+        coroutine = act()
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        while not future.done() and not loop.is_closed():
+            wait([future], LOOK_EVERY_S)
+        if future.done():
+            return future.result()
+        if inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED:
+            raise RuntimeError("its event loop was closed while it ran")
+        coroutine.close()
+    return asyncio.run(act())

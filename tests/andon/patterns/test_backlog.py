@@ -192,6 +192,19 @@ def test_what_is_not_enforced_is_held() -> None:
         made.held(5)
 
 
+def test_a_rehearsal_is_not_held() -> None:
+    with bench(policy=policy("hold")) as made:
+
+        @made.guard.action("update", "row.write", backlog=True, sandbox=lambda: "staged")
+        def write() -> str:
+            return "written"
+
+        made.obey(State.OPEN)
+        refused(lambda: made.guard.rehearse(write))
+        with pytest.raises(Held):
+            write()
+
+
 def test_off_holds_nothing() -> None:
     with shop("hold", mode="off") as made:
         refused(lambda: made.refund(5))
@@ -226,8 +239,8 @@ def test_released_calls_come_back_in_turn_and_evenly() -> None:
     with shop({"release": 5, "every": "1s"}) as made:
         tickets = [made.held(amount) for amount in range(4)]
         assert tickets[0].wait(0.5) is Fate.HELD
-        made.bench.obey(State.CLOSED, 2)
         started = time.monotonic()
+        made.bench.obey(State.CLOSED, 2)
         assert tickets[-1].wait(10) is Fate.DONE
         assert time.monotonic() - started > 0.59  # three gaps of 0.2 s
         assert made.ran == [0, 1, 2, 3]
