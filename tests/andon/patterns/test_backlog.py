@@ -31,6 +31,7 @@ from andon.guard.patterns.backlog import HeldCalls, Pace
 from andon.guard.patterns.held import Fate
 from andon.recover import Backlog
 from andon.scope_names import Kind, scope_name
+from andon.topics import POLICIES
 from tests.andon.guarding import Bench, bench, command
 from tests.andon.streaming import until
 
@@ -449,13 +450,31 @@ def test_a_pushed_policy_holds_from_one_call_to_the_next() -> None:
             made = Bench(stream, policy="topic")
             made.obey(State.OPEN)
             desk = Shop(made)
-            ticket = desk.held(5)  # the policies are waited for
+            ticket = desk.held(5)
     with made.guard:
         until(lambda: _refused_now(desk), "the new policy")
         assert ticket.standing is Fate.HELD  # as its caller was told
         made.obey(State.CLOSED, 2)
         made.guard.backlog.run(1)
         assert ticket.wait(5) is Fate.DONE
+
+
+def test_a_refused_call_waits_for_the_policies_to_be_known() -> None:
+    heard = threading.Event()
+
+    class Late(MemoryTransport):
+        def read(self, topic: str) -> Any:
+            assert topic != POLICIES or heard.wait(5)
+            return super().read(topic)
+
+    stream = Late()
+    document = {"version": 1, "policies": [policy("hold")]}
+    stream.push(PolicyBook.model_validate(document))
+    with bench(stream=stream, policy="topic") as made:
+        made.obey(State.OPEN)
+        desk = Shop(made)
+        threading.Timer(0.3, heard.set).start()
+        desk.held(5)
 
 
 def _refused_now(desk: Shop) -> bool:
