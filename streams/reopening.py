@@ -73,6 +73,7 @@ async def answer(
         ApprovalError: also where the breaker has moved since it was asked.
         ValueError, SigningKeyError, BrokerError: as there.
     """
+    approvals.checked(reason=reason, user=user)
     give = (bootstrap_servers, request_id, verdict, reason, user, keys)
     async with open_requests(bootstrap_servers, keys.verifier) as requests:
         request = approvals.one(requests.log, request_id)
