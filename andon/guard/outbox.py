@@ -16,6 +16,9 @@ from andon.guard.transport import Delivery, Message, Transport
 WhenFull = Literal["drop_oldest", "drop_newest", "block"]
 
 BATCH_MAX = 500
+REST_S = 0.001
+"""Between two batches. What is handed over meanwhile goes together and wakes nobody: to wake the
+thread costs a caller more than all the rest of its event."""
 RETRY_AFTER_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 GAP_LABEL = "andon_dropped"
 """On the first event after a gap: how many events before it are missing from the log."""
@@ -147,6 +150,7 @@ class Outbox:
         retries = 0
         while (batch := self._take(left)) is not None:
             left = self._deliver(batch) if batch else []
+            time.sleep(REST_S)
             retries = retries + 1 if left else 0
             if left and not self._pause(RETRY_AFTER_S[min(retries, len(RETRY_AFTER_S)) - 1]):
                 break
