@@ -115,7 +115,7 @@ class ClosedLoop:
         """
         for workflow in self._workflows.values():
             workflow.forget(now)
-            if (command := workflow.pause(now)) is None:
+            if (command := workflow.pause()) is None:
                 continue
             own = workflow.partition in mine
             obeyed = workflow.measure(command, now)
@@ -138,7 +138,7 @@ class ClosedLoop:
         found = {}
         for name, workflow in self._workflows.items():
             live = sum(guard.lives(now) for guard in workflow.guards.values())
-            command = workflow.pause(now)
+            command = workflow.pause()
             if scope_of(name) and command is None:
                 continue  # its guards are those of workflows
             missing = len(workflow.missing(command, now)) if command else 0
@@ -213,7 +213,7 @@ class _Workflow:
             guard.last_at, guard.left, guard.wants = at, beat.leaving, beat.wants
         guard.generation = max(guard.generation, beat.generation)
 
-    def pause(self, now: datetime) -> Command | None:
+    def pause(self) -> Command | None:
         """The command, where it is one to stop."""
         command = self.command
         return command if command is not None and command.state.refuses else None

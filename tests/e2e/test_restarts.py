@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,6 @@ from andon.topics import COMMANDS, EVENTS, SCOPES
 from detectors.columns import Records
 from detectors.line import Line
 from detectors.plan import compile_book
-from streams.broker import EmbeddedBroker
-from streams.settings import Settings
-from streams.topics import apply
 from tests.andon.streaming import until
 from tests.e2e.harness import Kafka, Monitor
 from tests.eventlog import book, book_of
@@ -33,15 +29,6 @@ ALL: list[dict[str, Any]] = [
     POLICY | {"name": "all", "breaker": "all"},
     POLICY | {"name": "odd", "breaker": {"target": "odd"}, "match": {"target": "t*[13579]"}},
 ]
-
-
-@pytest.fixture
-def kafka(own_broker: EmbeddedBroker) -> Iterator[Kafka]:
-    """A broker with nothing in its log but what this test writes."""
-    apply(own_broker.bootstrap_servers, Settings())
-    kafka = Kafka(own_broker.bootstrap_servers)
-    yield kafka
-    kafka.close()
 
 
 class Flow:
@@ -103,35 +90,35 @@ def by_partition(kafka: Kafka, topic: str) -> dict[int, list[Any]]:
 
 @pytest.mark.parametrize("snapshot_every_s", ["0.1", "1e9"])
 def test_killed_and_stopped_at_any_point(
-    kafka: Kafka, tmp_path: Path, snapshot_every_s: str
+    own_kafka: Kafka, tmp_path: Path, snapshot_every_s: str
 ) -> None:
     chance = random.Random(1)
-    flow = Flow(kafka, chance)
+    flow = Flow(own_kafka, chance)
     often = {"ANDON_SNAPSHOT_EVERY_S": snapshot_every_s}
-    with Monitor(kafka.address, tmp_path, ALL, "--no-alerts", **often) as monitor:
+    with Monitor(own_kafka.address, tmp_path, ALL, "--no-alerts", **often) as monitor:
         for how in (signal.SIGKILL, signal.SIGTERM):
-            before = sum(kafka.committed(monitor.group).values())
+            before = sum(own_kafka.committed(monitor.group).values())
             flow.go_on(400)
-            until(lambda: sum(kafka.committed(monitor.group).values()) > before, "a commit")  # noqa: B023
+            until(lambda: sum(own_kafka.committed(monitor.group).values()) > before, "a commit")  # noqa: B023
             flow.go_on(400)
             assert monitor.stop(how) == (-9 if how is signal.SIGKILL else 0)
             flow.go_on(50)
             monitor.start()
         flow.go_on(3000)
-        monitor.catch_up(kafka)
-    assert_nothing_differs(kafka, book_of(*ALL))
-    assert_all_is_forwarded(kafka, book_of(*ALL))
+        monitor.catch_up(own_kafka)
+    assert_nothing_differs(own_kafka, book_of(*ALL))
+    assert_all_is_forwarded(own_kafka, book_of(*ALL))
     assert {"andon:all", "andon:target:odd"} <= {
-        record.key.decode() for record in kafka.read(COMMANDS)
+        record.key.decode() for record in own_kafka.read(COMMANDS)
     }
 
 
-def test_one_of_two_workers_is_killed(kafka: Kafka, tmp_path: Path) -> None:
-    flow = Flow(kafka, random.Random(3))
+def test_one_of_two_workers_is_killed(own_kafka: Kafka, tmp_path: Path) -> None:
+    flow = Flow(own_kafka, random.Random(3))
 
     def worker(name: str) -> Monitor:
         often = {"ANDON_SNAPSHOT_EVERY_S": "0.1"}  # each may go on from the other's
-        return Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts", name=name, **often)
+        return Monitor(own_kafka.address, tmp_path, [POLICY], "--no-alerts", name=name, **often)
 
     with worker("one") as one, worker("two") as two:
         flow.go_on(800)
@@ -142,20 +129,20 @@ def test_one_of_two_workers_is_killed(kafka: Kafka, tmp_path: Path) -> None:
         flow.go_on(400)
         one.start()  # the embedded broker gives the partitions of the dead to nobody else
         flow.go_on(3000)
-        two.catch_up(kafka)
-    assert_nothing_differs(kafka, BOOK)
+        two.catch_up(own_kafka)
+    assert_nothing_differs(own_kafka, BOOK)
 
 
-def test_a_restart_goes_on_from_where_it_was(kafka: Kafka, tmp_path: Path) -> None:
-    flow = Flow(kafka, random.Random(5))
-    with Monitor(kafka.address, tmp_path, [POLICY], "--no-alerts") as monitor:
+def test_a_restart_goes_on_from_where_it_was(own_kafka: Kafka, tmp_path: Path) -> None:
+    flow = Flow(own_kafka, random.Random(5))
+    with Monitor(own_kafka.address, tmp_path, [POLICY], "--no-alerts") as monitor:
         flow.go_on(1500)
-        monitor.catch_up(kafka)
+        monitor.catch_up(own_kafka)
         assert monitor.stop() == 0
         monitor.start()
         flow.go_on(100)
-        monitor.catch_up(kafka)
+        monitor.catch_up(own_kafka)
         assert monitor.metric("andon_records_total") == 100
         flow.go_on(3000)
-        monitor.catch_up(kafka)
-    assert_nothing_differs(kafka, BOOK)
+        monitor.catch_up(own_kafka)
+    assert_nothing_differs(own_kafka, BOOK)
