@@ -43,9 +43,9 @@ class Known(NamedTuple):
     """What was learnt, as the compiled reader looks it up."""
 
     actors: NDArray[np.void]
-    actor_table: NDArray[np.int32]
+    actor_table: NDArray[np.void]
     acts: NDArray[np.void]
-    act_table: NDArray[np.int32]
+    act_table: NDArray[np.void]
 
 
 class Profiles:
@@ -151,15 +151,15 @@ class Profiles:
 
 
 def _with(
-    rows: NDArray[np.void], table: NDArray[np.int32], used: int, more: NDArray[np.void]
-) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+    rows: NDArray[np.void], table: NDArray[np.void], used: int, more: NDArray[np.void]
+) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """The rows and their hash table with more of them; both grow by doubling."""
     end = used + len(more)
     if end > rows.size:
         size = max(256, 2 * rows.size, end)
         old, table = table, empty_table(size)
         rows = np.concatenate([rows[:used], np.zeros(size - used, rows.dtype)])
-        rehash(old, table, rows)
+        rehash(old, table)
     rows[used:end] = more
     insert(table, rows, used, end)
     return rows, table

@@ -51,5 +51,5 @@ def _with_table(state: State, table: str, records: str) -> State:
     new = empty_table(of.size)
     if new.size <= old.size:
         return state
-    hashing.rehash(old, new, of)
+    hashing.rehash(old, new)
     return state._replace(**{table: new})  # type: ignore[arg-type]

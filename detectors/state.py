@@ -122,6 +122,9 @@ BASELINE = np.dtype(
 )
 """What one rule with a bound against usual knows of a history (see detectors.usual)."""
 
+PLACE = np.dtype([("number", np.int32), ("tag", np.uint32)], align=True)
+"""A place of a hash table: the record there, or NONE, and the low half of its key."""
+
 WAITER = np.dtype([("key", np.uint64), ("time", np.int64), ("owner", np.int32)], align=True)
 """A reversal that came before its action."""
 
@@ -131,7 +134,7 @@ class State(NamedTuple):
 
     counters: NDArray[np.int64]
     rows: NDArray[np.void]
-    row_table: NDArray[np.int32]
+    row_table: NDArray[np.void]  # PLACE
     slot_of: NDArray[np.int32]  # (columns, rows): the slot of the row in each grouped rule
     streams: NDArray[np.void]
     tail: NDArray[np.int32]  # (windows, streams): the first row that the newest window holds
@@ -139,10 +142,10 @@ class State(NamedTuple):
     slots: NDArray[np.void]
     evidence: NDArray[np.void]  # (1 or, where no rule goes by evidence, 0; slots): EVIDENCE
     ahead: NDArray[np.float64]  # odds looked ahead to; of no meaning between two events
-    group_table: NDArray[np.int32]
+    group_table: NDArray[np.void]
     waiting: NDArray[np.void]  # a hash table in itself
     histories: NDArray[np.void]
-    history_table: NDArray[np.int32]
+    history_table: NDArray[np.void]
     baselines: NDArray[np.void]  # (the most rules against usual that one policy has, histories)
     folds: NDArray[np.int32]  # rows that others are folded into; of no meaning between two events
 
@@ -222,9 +225,11 @@ def compact(state: State, used: Mapping[Family, int]) -> State:
     return State(**{name: arrays[name][..., : last.get(name)].copy() for name in arrays})
 
 
-def empty_table(items: int) -> NDArray[np.int32]:
+def empty_table(items: int) -> NDArray[np.void]:
     """A hash table that so many items fill to three quarters at the most."""
-    return np.full(1 << (items * 4 // 3).bit_length(), NONE, np.int32)
+    table = np.zeros(1 << (items * 4 // 3).bit_length(), PLACE)
+    table["number"] = NONE
+    return table
 
 
 def no_waiters(items: int) -> NDArray[np.void]:

@@ -39,7 +39,7 @@ from xxhash import xxh3_64_intdigest
 
 from andon.commands import Usual
 from andon.policy import Policy, Rule
-from detectors.kernel.hashing import find
+from detectors.kernel.hashing import insert
 from detectors.kernel.usual import BY_DAYS, BY_HOUR, UNKNOWN
 from detectors.plan import Plan
 from detectors.state import HISTORIES, HISTORIES_EVICTED, NONE, State, empty_table
@@ -105,8 +105,7 @@ def without_old_histories(state: State, most: int) -> State:
     newest_first = np.argsort(-state.histories["hour"][:known], kind="stable")
     keep = np.sort(newest_first[: known // 2])
     histories, table = state.histories[keep], empty_table(state.histories.size)
-    for number, key in enumerate(histories["key"]):
-        table[find(table, histories, key)] = number
+    insert(table, histories, 0, len(histories))
     state.counters[HISTORIES] = len(keep)
     state.counters[HISTORIES_EVICTED] += known - len(keep)
     state.streams["history"] = NONE  # found again by its key, where it was kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from detectors.flags import REVERSES
 from detectors.kernel import compiled
 from detectors.kernel.evidence import begin_afresh
-from detectors.kernel.hashing import find, mixed, remove
+from detectors.kernel.hashing import enter, find, mixed, remove
 from detectors.kernel.sums import is_above, is_below, observed
 from detectors.state import FREE_SLOT, GROUPS, NONE, SILENT_GROUPS, SLOTS
 
@@ -17,7 +17,7 @@ def group_slot(plan, state, stream, rule, group_hash):
     """The slot of a group, made where it is new."""
     key = mixed(mixed(group_hash, stream), rule)
     place = find(state.group_table, state.slots, key)
-    slot = state.group_table[place]
+    slot = state.group_table[place].number
     if slot != NONE:
         return slot
     slot = state.counters[FREE_SLOT]
@@ -33,7 +33,7 @@ def group_slot(plan, state, stream, rule, group_hash):
     state.slots[slot].key, state.slots[slot].owner, state.slots[slot].holders = key, stream, 0
     if plan.rules[rule].by_evidence:
         begin_afresh(state.evidence, slot)
-    state.group_table[place] = slot
+    enter(state.group_table, place, state.slots, slot)
     state.counters[GROUPS] += 1
     return slot
 

@@ -11,6 +11,7 @@ _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MURMUR = np.uint64(0xC6A4A7935BD1E995)
+_TAG = np.uint64(0xFFFFFFFF)
 
 
 @compiled
@@ -54,16 +55,35 @@ def mixed(value, salt):
 
 
 @compiled
+def home_of(table, tag):
+    """The place in `table` where a record with such a key stands, if no other stands there."""
+    return np.uint64(tag) & np.uint64(table.size - 1)
+
+
+@compiled
+def after(table, place):
+    return (place + np.uint64(1)) & np.uint64(table.size - 1)
+
+
+@compiled
 def find(table, records, key):
     """The place in `table` of the record with this key, or of the gap where it belongs.
 
-    By linear probing.
+    By linear probing; tags spare a look at most of the records that are not the one.
     """
-    mask = np.uint64(table.size - 1)
-    place = key & mask
-    while table[place] != NONE and records[table[place]].key != key:
-        place = (place + np.uint64(1)) & mask
+    tag = np.uint32(key & _TAG)
+    place = home_of(table, tag)
+    while table[place].number != NONE:
+        if table[place].tag == tag and records[table[place].number].key == key:
+            break
+        place = after(table, place)
     return place
+
+
+@compiled
+def enter(table, place, records, number):
+    """Let the record be the one at this place."""
+    table[place].number, table[place].tag = number, np.uint32(records[number].key & _TAG)
 
 
 @compiled
@@ -71,30 +91,32 @@ def remove(table, records, number):
     """Take a record out and close the gap (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = np.uint64(table.size - 1)
     gap = find(table, records, records[number].key)
-    if table[gap] != number:
+    if table[gap].number != number:
         return  # a later record has taken its key over
-    place = gap
-    while True:
-        place = (place + np.uint64(1)) & mask
-        if table[place] == NONE:
-            break
-        home = records[table[place]].key & mask
+    place = after(table, gap)
+    while table[place].number != NONE:
+        home = home_of(table, table[place].tag)
         if ((place - home) & mask) >= ((place - gap) & mask):
-            table[gap] = table[place]
+            table[gap].number, table[gap].tag = table[place].number, table[place].tag
             gap = place
-    table[gap] = NONE
+        place = after(table, place)
+    table[gap].number = NONE
 
 
 @compiled
-def rehash(old, table, records):
+def rehash(old, table):
     """Put all that an old table holds into a larger one."""
-    for number in old:
-        if number != NONE:
-            table[find(table, records, records[number].key)] = number
+    for known in range(old.size):
+        if old[known].number == NONE:
+            continue
+        place = home_of(table, old[known].tag)
+        while table[place].number != NONE:
+            place = after(table, place)
+        table[place].number, table[place].tag = old[known].number, old[known].tag
 
 
 @compiled
 def insert(table, records, start, end):
     """Let the records from `start` on, before `end`, be found by their keys."""
     for number in range(start, end):
-        table[find(table, records, records[number].key)] = number
+        enter(table, find(table, records, records[number].key), records, number)

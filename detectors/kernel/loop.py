@@ -161,7 +161,7 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
             continue
         ident = mixed(batch[i].key, stream)
         batch[i].key = ident
-        known = state.row_table[find(state.row_table, state.rows, ident)]
+        known = state.row_table[find(state.row_table, state.rows, ident)].number
         if known != NONE and is_near(state, stream, known, time, longest):
             fates[i] = DUPLICATE
             continue

@@ -95,7 +95,7 @@ def place(i, text, time, recipients, known, plans, scratch, out):
     for field in _ACTOR:
         total = absorbed(total, text, spans, field)
     key = finished(total)
-    actor = known.actor_table[find(known.actor_table, known.actors, key)]
+    actor = known.actor_table[find(known.actor_table, known.actors, key)].number
     if actor == NONE:
         out.unknown[i] = key
         return NEW_ACTOR if is_valid(text, spans) else ODD
@@ -105,7 +105,7 @@ def place(i, text, time, recipients, known, plans, scratch, out):
     if policy != NONE and plans.by_target[policy]:
         total = absorbed(total, text, spans, _TARGET)
     key = finished(total)
-    act = known.act_table[find(known.act_table, known.acts, key)]
+    act = known.act_table[find(known.act_table, known.acts, key)].number
     if act == NONE:
         out.unknown[i], out.actor[i] = key, actor
         return NEW_ACT if is_valid(text, spans) else ODD

@@ -56,7 +56,7 @@ def mark_reversed(plan, state, stream, undone):
 def undo(plan, state, stream, batch, i):
     """Mark the action that a reversal undoes; its row where it is still held, or NONE."""
     key = mixed(batch[i].reverses, stream)
-    undone = state.row_table[find(state.row_table, state.rows, key)]
+    undone = state.row_table[find(state.row_table, state.rows, key)].number
     if batch[i].flags & SUCCESS:
         wait_for_action(state, stream, key, batch[i].time)
         if undone != NONE:

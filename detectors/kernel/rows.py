@@ -7,7 +7,7 @@ import numpy as np
 from detectors.flags import REVERSED, TWIN
 from detectors.kernel import compiled
 from detectors.kernel.groups import hold_groups, let_go
-from detectors.kernel.hashing import find, remove
+from detectors.kernel.hashing import enter, find, remove
 from detectors.kernel.reversals import is_awaited
 from detectors.kernel.sums import held_from
 from detectors.state import FREE_ROW, LIVE_ROWS, NONE, ROWS, WAITING
@@ -26,11 +26,11 @@ def store(plan, state, stream, batch, groups, i, found):
     if state.counters[WAITING] and is_awaited(state, ident, held_from(plan, state, stream)):
         state.rows[row].flags |= np.uint32(REVERSED)
     place = find(state.row_table, state.rows, ident)
-    twin = state.row_table[place]
+    twin = state.row_table[place].number
     if twin != NONE:
         state.rows[twin].flags |= np.uint32(TWIN)
         state.rows[row].flags |= np.uint32(TWIN)
-    state.row_table[place] = row
+    enter(state.row_table, place, state.rows, row)
     link(state, stream, row)
     hold_groups(plan, state, stream, row, groups, i, found)
     return row
@@ -111,8 +111,8 @@ def know_again(state, stream, gone):
     while row != NONE and row != gone:  # what is earlier in the list is freed already
         if state.rows[row].key == key:
             place = find(state.row_table, state.rows, key)
-            if state.row_table[place] == NONE:
-                state.row_table[place] = row
+            if state.row_table[place].number == NONE:
+                enter(state.row_table, place, state.rows, row)
             return
         row = state.rows[row].earlier
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.kernel import compiled
-from detectors.kernel.hashing import find
+from detectors.kernel.hashing import enter, find
 from detectors.state import DAYS, HISTORIES, LONG_AGO, NONE, WEEK_H, WEEKS
 
 WEEKS_LEAST = 3
@@ -24,14 +24,14 @@ def find_history(state, stream):
     """Give a stream the history of its name, made where it is new; False where no room is left."""
     key = state.streams[stream].history_key
     place = find(state.history_table, state.histories, key)
-    history = state.history_table[place]
+    history = state.history_table[place].number
     if history == NONE:
         history = state.counters[HISTORIES]
         if history == state.histories.size:
             return False
         state.counters[HISTORIES] += 1
         state.histories[history].key, state.histories[history].hour = key, LONG_AGO
-        state.history_table[place] = history
+        enter(state.history_table, place, state.histories, history)
     state.streams[stream].history = history
     return True
 
@@ -94,7 +94,7 @@ def first_whole_hour(plan, rule, since):
 @compiled
 def learn_afresh(plan, state, policy, key, until):
     """A workflow was let go: what was learned stands, but the next lesson needs full windows."""
-    history = state.history_table[find(state.history_table, state.histories, key)]
+    history = state.history_table[find(state.history_table, state.histories, key)].number
     if history == NONE:
         return
     for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
