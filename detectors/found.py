@@ -69,7 +69,9 @@ class Edge(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where the compiled loop writes; `used` says how many edges, readings and groups made."""
+    """Where the compiled loop writes; `used` says how many edges, readings and groups made, and
+    then a number of no meaning (see detectors.kernel.ahead).
+    """
 
     used: NDArray[np.int64]
     edges: NDArray[np.void]
@@ -81,7 +83,7 @@ class Found(NamedTuple):
 def nothing_found(room: int, evidence_max: int, *, read_out: bool) -> Found:
     """Room for so many edges and groups, and for as many readings where they are wanted."""
     return Found(
-        np.zeros(3, np.int64),
+        np.zeros(4, np.int64),
         np.zeros(room, FOUND),
         np.zeros((room, evidence_max), np.uint64),
         np.zeros(room if read_out else 0, READING),

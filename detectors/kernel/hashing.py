@@ -55,9 +55,9 @@ def mixed(value, salt):
 
 
 @compiled
-def home_of(table, tag):
-    """The place in `table` where a record with such a key stands, if no other stands there."""
-    return np.uint64(tag) & np.uint64(table.size - 1)
+def home_of(table, key):
+    """The place in `table` where a key, or its low half, stands if no other stands there."""
+    return np.uint64(key) & np.uint64(table.size - 1)
 
 
 @compiled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detectors.flags import AUTOMATION, REVERSES, SUCCESS
 from detectors.kernel import compiled
+from detectors.kernel.ahead import AHEAD, read_ahead
 from detectors.kernel.evidence import begin_afresh, read_evidence, settle
 from detectors.kernel.folding import relieve
 from detectors.kernel.groups import forget_group
@@ -139,6 +140,8 @@ def take(plan, state, batch, groups, start, end, stop_at_detection, fates, found
     one with a detection if asked to.
     """
     for i in range(start, end):
+        if (i - start) % AHEAD == 0:
+            found.used[3] = read_ahead(plan, state, batch, i, end)
         stream = batch[i].stream
         if stream == NONE:
             continue
