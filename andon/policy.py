@@ -205,9 +205,19 @@ class PolicyBook(PolicyModel):
 
     def find(self, workflow: str, automation: str, capability: str) -> int | None:
         """The place of the first policy of workflows that matches, or None."""
-        for place, policy in enumerate(self.policies):
-            if policy.breaker.kind is None and policy.match.accepts(
-                workflow, automation, capability
-            ):
-                return place
-        return None
+        return first_of(self.matching(automation, capability), workflow)
+
+    def matching(self, automation: str, capability: str) -> tuple[tuple[int, Globs], ...]:
+        """The places of the policies of workflows that match, and the workflows of each."""
+        return tuple(
+            (place, policy.match.workflow)
+            for place, policy in enumerate(self.policies)
+            if policy.breaker.kind is None
+            and matches(policy.match.automation, automation)
+            and matches(policy.match.capability, capability)
+        )
+
+
+def first_of(matching: tuple[tuple[int, Globs], ...], workflow: str) -> int | None:
+    """The place of the first of `PolicyBook.matching` whose globs match the workflow, or None."""
+    return next((place for place, globs in matching if matches(globs, workflow)), None)

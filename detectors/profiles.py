@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from andon.globs import Globs
+from andon.policy import first_of
 from andon.scope_names import scope_of
 from detectors import flags
 from detectors.kernel.hashing import insert, rehash
@@ -73,6 +75,7 @@ class Profiles:
         empty = (np.zeros(0, ACTOR), empty_table(0), np.zeros(0, ACT), empty_table(0))
         self.known = Known(*empty)
         self.workflows: dict[str, int] = {}
+        self._matching: dict[tuple[str, str], tuple[tuple[int, Globs], ...]] = {}
         self._roles: dict[tuple[int, str, str], int] = {}
         self._actors = self._acts = 0
         self.any_reserved = False
@@ -127,7 +130,10 @@ class Profiles:
     def _policy(self, event: WireEvent) -> int | None:
         if self._scoped:
             return self._places.get(event.andon_policy or "")
-        return self._compiled.book.find(event.workflow, event.automation, event.capability)
+        who = (event.automation, event.capability)
+        if who not in self._matching:
+            self._matching[who] = self._compiled.book.matching(*who)
+        return first_of(self._matching[who], event.workflow)
 
     def _bits(self, event: WireEvent, policy: int) -> int:
         bits = flags.BITS[event.outcome] | flags.BITS[event.by]
