@@ -78,6 +78,8 @@ def finding(reason: Reason) -> str | None:
         return None
     observed, bound = amounts(reason)
     window = f" in {format_duration(reason.window_s)}" if reason.window_s else ""
+    if reason.window_s == 0:
+        window = " in one action"
     group = f", {_group(reason)}" if reason.group else ""
     return f"{_name(reason)} {observed}{window}, bound {bound}{_made_of(reason)}{group}"
 
@@ -167,7 +169,7 @@ def _group(reason: Reason) -> str:
 
 
 def _window(reason: Reason) -> str | None:
-    if reason.window_s is None:
+    if not reason.window_s:
         return None
     window = f"the last {format_duration(reason.window_s)}"
     if reason.events is None:
@@ -221,7 +223,9 @@ def sums(value: Money) -> str:
 
 
 def _sums(reason: Reason) -> str:
-    when = "after the pause" if reason.window_s is None else "in the window"
+    when = "in the window" if reason.window_s else "in one action"
+    if reason.window_s is None:
+        when = "after the pause"
     return f"{text} moved {when}" if (text := sums(reason.value)) else ""
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from andon.amounts import millionths
 from andon.events import Currency
 from andon.globs import Globs
 from andon.quantities import Duration
@@ -33,6 +34,23 @@ class Limit(PolicyModel):
     people: Annotated[int, Field(ge=1, le=2)] = Field(
         1, description="how many have to approve, where people are asked"
     )
+
+    @property
+    def field(self) -> Literal["value", "recipients", "actions"]:
+        """What of an action is limited."""
+        if self.value is not None:
+            return "value"
+        return "recipients" if self.recipients is not None else "actions"
+
+    @property
+    def unit(self) -> str:
+        """A currency, in capitals, or else the field."""
+        return (self.currency or self.field).upper() if self.field == "value" else self.field
+
+    @property
+    def most(self) -> int:
+        """What is still allowed, in millionths of the unit."""
+        return millionths(getattr(self, self.field))
 
     @model_validator(mode="after")
     def _limits_something(self) -> Limit:

@@ -49,6 +49,12 @@ def enforced(book: PolicyBook, resume_after_s: int | None = None) -> PolicyBook:
     )
 
 
+def rules_alone(book: PolicyBook) -> PolicyBook:
+    """The same policies without limits: what those stop, a log of what was executed cannot say."""
+    policies = tuple(policy.model_copy(update={"limits": ()}) for policy in book.policies)
+    return book.model_copy(update={"policies": policies})
+
+
 def _enforced(policy: Policy, resume_after_s: int | None) -> Policy:
     recover = policy.recover
     if recover.after is None:

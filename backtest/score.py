@@ -11,7 +11,7 @@ import numpy as np
 from andon.breaker import State
 from andon.commands import Command
 from andon.policy import PolicyBook
-from backtest.replay import enforced, replay
+from backtest.replay import enforced, replay, rules_alone
 from backtest.scenarios.catalogue import BUSINESSES
 from backtest.scenarios.history import (
     HEALTHY_DAYS,
@@ -121,7 +121,8 @@ def score(
     businesses: Sequence[Business] = BUSINESSES,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Scores:
-    """Run policies over the scenarios, trips taking effect. `mode: shadow` counts as enforce.
+    """Run the rules of policies over the scenarios, trips taking effect. `mode: shadow` counts as
+    enforce, and what `limits` would have held back counts as executed.
 
     Args:
         book: the policies.
@@ -130,7 +131,7 @@ def score(
         businesses: the scenarios.
         progress: called with 1 after each history, two a business and seed.
     """
-    book = enforced(book)
+    book = rules_alone(enforced(book))
     watched = [business for business in businesses if _watches(book, business)]
     incidents: list[Caught] = []
     in_health: list[Health] = []

@@ -13,6 +13,7 @@ from andon.policy import Policy, PolicyBook, Rule
 from backtest.bounds import EVIDENCE_MIN, Found, History, look_at
 from backtest.logs import Source
 from backtest.readings import Readings
+from backtest.replay import rules_alone
 from backtest.simulation import Simulation
 from detectors.plan import MICRO, Compiled, compile_book
 from detectors.times import micros
@@ -89,7 +90,7 @@ def tried(tuning: Tuning, source: Source) -> Json:
     A person is taken to let a workflow run again after a day. Each pause tells what the history
     was like at its trip: `apart`, `health`, or `unknown` where there was too little of it.
     """
-    simulation = Simulation(tuning.book, resume_after_s=RESUME_AFTER_S)
+    simulation = Simulation(rules_alone(tuning.book), resume_after_s=RESUME_AFTER_S)
     for records in source.batches():
         simulation.take(records)
     report = simulation.report()

@@ -24,6 +24,7 @@ from detectors.forgetting import BOUNDS, Bounds
 from detectors.found import READING, Edge
 from detectors.group_names import GroupNames
 from detectors.kernel.loop import BLOCKED
+from detectors.limits import Limits
 from detectors.outages import Outages
 from detectors.plan import Compiled
 from detectors.recent import Recent
@@ -72,6 +73,7 @@ class Line:
         `scoped`: its events are those that another line has forwarded.
         """
         self.windows = Windows(compiled, bounds, read_out=read_out)
+        self.limits = Limits(compiled)
         self.standings = Standings(compiled.book)
         self.decoder = Decoder(compiled, self.windows, scoped=scoped)
         self.scoped = scoped
@@ -92,6 +94,7 @@ class Line:
         notes = self.outages.notes(columns) if self.outages else []
         taken.effects.rejected.extend(columns.rejected)
         self.recent.add(columns.batch["key"], columns.event_ids)
+        self.limits.begin(columns)
         start = 0
         for note in notes:
             while start < note:
@@ -110,14 +113,13 @@ class Line:
         """Let records pass through the windows again; what followed from them was done before."""
         columns = self.decoder.read(records)
         self.recent.add(columns.batch["key"], columns.event_ids)
+        self.limits.begin(columns)
         fates, start = np.zeros(len(columns.events), np.int8), 0
         while start < len(columns.events):
-            span = range(start, len(columns.events))
-            start, edges = self.windows.take(columns.batch, columns.groups, fates, span, stop=True)
-            self.group_names.learn(self.windows, columns)
+            start, detections = self._detect(columns, fates, start, len(columns.events))
             self.windows.coarsened()
-            for edge in edges:
-                self._trip(self._detection(edge, columns), columns, None)
+            for detection in detections:
+                self._trip(detection, columns, None)
         start = 0
         for note in self.outages.notes(columns) if self.outages else ():
             self.standings.pass_by(columns, fates, range(start, note), None)
@@ -163,7 +165,9 @@ class Line:
             command.state is State.CLOSED or command.limited_until is not None
         )
         if not (command.state.refuses or passed):
-            self.windows.forgive(command.workflow, micros(command.issued_at) - 1)
+            until_us = micros(command.issued_at) - 1
+            self.windows.forgive(command.workflow, until_us)
+            self.limits.forgive(command.workflow, until_us)
 
     def _stretch(self, taken: Taken, start: int, stop: int) -> int:
         """Judge events before `stop`, up to one that moves a breaker; the index after it."""
@@ -177,20 +181,27 @@ class Line:
         if self._paused == "blocked":
             self.standings.block(columns, fates, range(start, due))
             self._block_by_scopes(taken, range(start, due))
-        end, edges = self.windows.take(
-            columns.batch, columns.groups, fates, range(start, due), stop=True
-        )
-        self.group_names.learn(self.windows, columns)
-        before = range(start, end - bool(edges))  # the detections are those of the last event
+        end, detections = self._detect(columns, fates, start, due)
+        before = range(start, end - bool(detections))  # they are those of the last event
         self.standings.pass_by(columns, fates, before, effects)
-        if edges:
+        if detections:
             self.standings.elapse(columns, end - 1, effects)
-        for edge in edges:
-            self._detected(edge, columns, effects)
+        for detection in detections:
+            self._detected(detection, columns, effects)
         self.standings.pass_by(columns, fates, range(before.stop, end), effects)
         if self.windows.coarsened():
             effects.audits.append(noted("coarse", columns, end - 1, COARSE))
         return end
+
+    def _detect(
+        self, columns: Columns, fates: NDArray[np.int8], start: int, stop: int
+    ) -> tuple[int, list[Detection]]:
+        """Take events before `stop`, up to one with detections; the index after it, and these."""
+        span = range(start, self.limits.stop(start, stop))
+        end, edges = self.windows.take(columns.batch, columns.groups, fates, span, stop=True)
+        self.group_names.learn(self.windows, columns)
+        found = [self._detection(edge, columns) for edge in edges]
+        return end, found + self.limits.settle(columns, fates, end)
 
     def _block_by_scopes(self, taken: Taken, span: range) -> None:
         for index in span if self.bar else ():
@@ -199,10 +210,9 @@ class Line:
                 taken.columns.batch["stream"][index] = NONE
                 taken.fates[index], taken.barred[index] = BLOCKED, scope
 
-    def _detected(self, edge: Edge, columns: Columns, effects: Effects) -> None:
-        if self.standings.of(columns.events[edge.event].workflow).state is State.DISABLED:
+    def _detected(self, detection: Detection, columns: Columns, effects: Effects) -> None:
+        if self.standings.of(detection.workflow).state is State.DISABLED:
             return
-        detection = self._detection(edge, columns)
         effects.detections.append(detection)
         generation = self.standings.of(detection.workflow).generation
         effects.audits.append(detected(detection, columns, generation))

@@ -43,6 +43,7 @@ def snapshot_of(line: Line) -> Snapshot:
             "currencies": line.decoder.currencies,
             "recent": [event_ids, events],
             "groups": line.group_names.dump(),
+            "limits": line.limits.dump(),
         }
     )
     return Snapshot({**state._asdict(), "recent": keys}, text)
@@ -67,5 +68,6 @@ def line_of(
     line.standings.auto_pauses.load(names["auto_pauses"])
     line.decoder.know_currencies(names["currencies"])
     line.group_names.load(names["groups"])
+    line.limits.load(names["limits"])
     line.recent = Recent.of(snapshot.arrays["recent"].view(np.uint64), *names["recent"])
     return line

@@ -189,3 +189,17 @@ def test_a_file_that_cannot_be_read_ends_with_2(policy: Path, log: Path, tmp_pat
         assert path.name in done.stderr.decode()
         assert b"Traceback" not in done.stderr
     assert backtest("--policy", tmp_path / "none.yaml", log).returncode == 2
+
+
+def test_an_action_above_a_limit_is_told_and_pauses(tmp_path: Path) -> None:
+    policy, log = tmp_path / "policy.yaml", tmp_path / "log.jsonl"
+    limits = "    limits: [{value: 100, currency: USD, then: review}]\n"
+    policy.write_text(POLICY.replace("    rules:", limits + "    rules:"))
+    amounts = [40, 150, 150, 40]
+    moved = [line(f"e{n}", 60 * n, value=usd, currency="USD") for n, usd in enumerate(amounts)]
+    log.write_bytes(b"\n".join(moved) + b"\n")
+    done = backtest("--policy", policy, log, "--latch")
+    (burst, found, summary) = objects(done.stdout)
+    assert (burst["rule"], found["rule"], found["event_id"]) == ("money", "limits[0]", "e1")
+    assert (found["observed"], found["bound"], found["window_s"]) == (150, 100, 0)
+    assert summary["workflow"] == "refunds"

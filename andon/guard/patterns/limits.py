@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from andon.amounts import MILLION, millionths, shown
 from andon.events import Capability
 from andon.guard.fields import SHAPES
-from andon.guard.patterns.amounts import MILLION, millionths, shown
 from andon.guard.patterns.ledger import Charge
 from andon.guard.patterns.proposal import Finding, Proposal
 from andon.limit import Limit
@@ -30,11 +30,9 @@ class Ceiling(NamedTuple):
 
     @classmethod
     def of(cls, limit: Limit) -> Ceiling:
-        field = next(name for name in ("value", "recipients", "actions") if getattr(limit, name))
-        unit = (limit.currency or field).upper() if field == "value" else field
         where = limit.where.model_dump(mode="json", exclude_none=True)
-        kind = json.dumps([unit, limit.over, where], sort_keys=True)
-        return cls(limit, field, unit, millionths(getattr(limit, field)), kind)
+        kind = json.dumps([limit.unit, limit.over, where], sort_keys=True)
+        return cls(limit, limit.field, limit.unit, limit.most, kind)
 
     def charge(self, amount: int, workflow: str) -> Charge:
         """What an action adds to the sum of the window."""

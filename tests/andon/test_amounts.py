@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from andon.guard.patterns.amounts import MILLION, MOST, millionths, shown
+from andon.amounts import MILLION, MOST, millionths, shown
 
 
 @pytest.mark.parametrize(
