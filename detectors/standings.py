@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Standings:
         self.auto_pauses = AutoPauses(book.auto_pause)
         self.scopes: set[str] = set()  # the names in it that are those of scopes
         self._held: set[str] = set()  # those that are not CLOSED
+        self._paused: set[bytes] = set()  # those of them that refuse, as record keys
 
     def of(self, workflow: str) -> Breaker:
         """The workflow's breaker."""
@@ -61,10 +63,9 @@ class Standings:
             and known.since_us == micros(command.issued_at)
         )
 
-    @property
-    def any_paused(self) -> bool:
-        """Whether some workflow is paused."""
-        return any(self.all[name].breaker.state.refuses for name in self._held)
+    def may_be_paused(self, keys: Sequence[bytes | None]) -> bool:
+        """Whether one of these keys names a paused workflow or scope, or may do: None."""
+        return bool(self._paused) and (None in keys or not self._paused.isdisjoint(keys))
 
     def next_due(self, columns: Columns, start: int) -> int:
         """The first event from `start` on at which a paused workflow goes on trial, or n."""
@@ -259,5 +260,6 @@ class Standings:
         self.all[workflow] = standing
         if scope_of(workflow):
             self.scopes.add(workflow)
-        held = standing.breaker.state is not State.CLOSED
-        (self._held.add if held else self._held.discard)(workflow)
+        state = standing.breaker.state
+        (self._held.discard if state is State.CLOSED else self._held.add)(workflow)
+        (self._paused.add if state.refuses else self._paused.discard)(workflow.encode())

@@ -49,13 +49,15 @@ class CommandsLog:
         self._overwritten: set[str] = set()
         self._facts: list[Fact] = []
 
-    async def refresh(self) -> list[Command]:
-        """Read on; the commands accepted since, in order, each told to one caller.
+    async def refresh(self, *topics: str) -> list[Command]:
+        """Read on, in these topics or in all; the commands accepted since, each told to one caller.
+
+        Commands of a workflow come in order.
 
         Raises:
             BrokerError: the broker went away.
         """
-        async for record in self._reader.new_records():
+        async for record in self._reader.new_records(*topics):
             self._apply(record)
         accepted, self._accepted = self._accepted, []  # kept over a call that failed
         return accepted

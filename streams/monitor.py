@@ -119,9 +119,9 @@ class Monitor:
         tp = TP(batch.topic, batch.partition)
         seat = self._seats[tp]
         seat.last = None
-        if seat.line.standings.any_paused:
+        if seat.line.standings.may_be_paused(batch.keys):
             # Actions that a person has allowed come after the command: it must be heard first.
-            await self.follow_people()
+            await self.follow_people(COMMANDS)
         for start, end in seat.stretches(batch):
             records = records_of(batch, start, end)
             if start < batch.replayed:
@@ -143,13 +143,14 @@ class Monitor:
         seats = self._seats.items()
         await self._snapshots.close({tp: (s.line, s.last) for tp, s in seats if s.last})
 
-    async def follow_people(self) -> None:
-        """Read what people have commanded and guards have answered since the last time.
+    async def follow_people(self, *topics: str) -> None:
+        """Read what people have commanded and guards have answered since the last time, or only
+        what stands in these topics.
 
-        Its work grows with what is new, not with what stands: while anything is paused it is done
-        before every batch.
+        Its work grows with what is new, not with what stands: of the commands it is done before
+        every batch that has an event of a paused workflow.
         """
-        for command in await self._commands.refresh():
+        for command in await self._commands.refresh(*topics):
             if command.issued_by != "monitor":
                 for seat in self._seats.values():
                     seat.hear(command)

@@ -23,15 +23,17 @@ class TopicReader:
         self._consumer = consumer
         self._reading = asyncio.Lock()
 
-    async def new_records(self) -> AsyncIterator[Any]:
+    async def new_records(self, *topics: str) -> AsyncIterator[Any]:
         """The records up to the present end, in order within each partition.
+
+        Those of all topics, where none is named: fewer partitions take less time.
 
         Raises:
             BrokerError: the broker went away, or was silent for 30 s.
         """
         try:
             async with self._reading:
-                async for record in self._to_the_end():
+                async for record in self._to_the_end(topics):
                     yield record
         except (KafkaError, TimeoutError) as error:
             raise BrokerError(f"the broker went away while reading: {error!r}") from None
@@ -47,8 +49,9 @@ class TopicReader:
             else:
                 self._consumer.seek(partition, place.offset)
 
-    async def _to_the_end(self) -> AsyncIterator[Any]:
-        partitions = list(self._consumer.assignment())
+    async def _to_the_end(self, topics: tuple[str, ...]) -> AsyncIterator[Any]:
+        assigned = self._consumer.assignment()
+        partitions = [at for at in assigned if not topics or at.topic in topics]
         async with asyncio.timeout(STALL_TIMEOUT_S):
             ends = await self._consumer.end_offsets(partitions)
         self._consumer.resume(*partitions)

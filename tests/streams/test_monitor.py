@@ -177,7 +177,7 @@ def test_actions_that_a_reset_allowed_count_for_its_trial(broker: str, unique: U
 def test_a_person_who_was_first_holds(own_broker: EmbeddedBroker, unique: Unique) -> None:
     """A trip by hand and one by a rule, at the same time: the log has the one by hand first.
 
-    Where any workflow is paused the monitor would hear the person in time.
+    Were the workflow paused already the monitor would hear the person in time.
     """
     broker = own_broker.bootstrap_servers
     apply(broker, Settings(bootstrap_servers=broker))
@@ -195,5 +195,43 @@ def test_a_person_who_was_first_holds(own_broker: EmbeddedBroker, unique: Unique
             async with open_log(broker) as log:
                 # Compaction keeps the newest record: it has to be this one.
                 assert log.newest[workflow] == log.commands[workflow] == by_hand
+
+    asyncio.run(run())
+
+
+def test_only_events_of_a_paused_workflow_wait_until_people_were_heard(
+    broker: str, unique: Unique
+) -> None:
+    bench = Bench(broker, unique("events"), BOOK)
+    paused, other = unique("refunds"), unique("refunds")
+    events = [now_line(str(n), paused, -30 + n) for n in range(2)]
+    bench.log = [*events, now_line("other", other, 1, value=1), now_line("its", paused, 2, value=1)]
+
+    async def run() -> None:
+        async with bench.monitor() as life:
+            await life.read(2)
+            assert life.state(paused) == (State.OPEN, 1)
+            await control.reset(broker, paused, "it is fine", "ana")
+            for at, name, state in ((2, other, State.OPEN), (3, paused, State.HALF_OPEN)):
+                record = bench.records()[at]
+                record.key = name.encode()
+                await life.monitor.process(life.batch([record]))
+                assert life.state(paused)[0] is state
+
+    asyncio.run(run())
+
+
+def test_commands_alone_are_read_on_between_passes_of_all(broker: str, unique: Unique) -> None:
+    workflow = unique("refunds")
+
+    async def run() -> None:
+        async with open_log(broker, COMMANDS, ALERTS) as log:
+            for turn in range(1, 4):  # a pass of all topics lies between
+                await control.trip(broker, workflow, "stop", "ana")
+                await log.refresh(*[COMMANDS] * (turn % 2))
+                assert log.commands[workflow].generation == 2 * turn - 1
+                await control.reset(broker, workflow, "it is fine", "ana", permits=None)
+                await log.refresh(COMMANDS)
+                assert log.commands[workflow].generation == 2 * turn
 
     asyncio.run(run())
