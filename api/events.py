@@ -40,6 +40,7 @@ async def write_events(caller: EventsWriter, request: Request, backend: Backend)
     if problems:
         backend.metrics.events("rejected", len({problem.index for problem in problems}))
         raise invalid(problems)
+    events = [backend.guards.traced(event) for event in events]
     await backend.link.write(
         [Message(EVENTS, event.workflow.encode(), event.to_json()) for event in events]
     )

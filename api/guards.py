@@ -20,6 +20,7 @@ from andon.breaker import State
 from andon.errors import AndonError, BreakerOpen, BrokerError, ReviewNeeded
 from andon.events import Capability, Currency, Event, Mode, Name, Outcome, Text
 from andon.guard.attempt import Attempt
+from andon.guard.patterns.trace import merged
 from andon.policy import PolicyBook
 from api.hub import Hub, HubTransport
 from api.link import Link
@@ -107,6 +108,18 @@ class Guards:
             update={"permit": attempt.event_id, "expires_in_s": ttl_s}
         )
 
+    def traced(self, event: Event) -> Event:
+        """The event, with the approval in its decision trace where people have approved its permit
+        and it moved no other amounts than they saw."""
+        opened = self._open.get(event.event_id)
+        if opened is None or opened.workflow != event.workflow:
+            return event
+        admission = opened.attempt.admission
+        if not (admission and admission.approval) or _differ(event, opened.attempt):
+            return event
+        trace = {"decided": {"approval": {"request": admission.approval}}}
+        return event.model_copy(update={"decision": merged(trace, event.decision or {})})
+
     def told(self, event: Event) -> None:
         """An event is in the log: where it ends a permit, settle it."""
         opened = self._open.get(event.event_id)
@@ -180,3 +193,9 @@ class Guards:
             oldest.attempt.outcome = Outcome.SUCCESS
             oldest.attempt.settle()
             del self._open[event_id]
+
+
+def _differ(event: Event, attempt: Attempt) -> bool:
+    """Whether an event tells of other amounts than were asked for."""
+    amounts = ("value", "currency", "recipients")
+    return any(getattr(event, name) != getattr(attempt, name) for name in amounts)

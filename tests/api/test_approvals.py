@@ -11,13 +11,14 @@ from andon import Guard, ReviewNeeded
 from andon.approvals_log import Standing
 from andon.cli.commands import app
 from andon.commands import Audit
+from andon.events import Outcome
 from andon.signing import write_new_key
 from andon.topics import AUDIT
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
-from tests.andon.streaming import records, until
-from tests.api.serving import Api
+from tests.andon.streaming import events, records, until
+from tests.api.serving import Api, event
 from tests.api.test_permits import ask
 
 Unique = Callable[[str], str]
@@ -28,6 +29,12 @@ def waiting(api: Api, workflow: str) -> list[dict[str, Any]]:
     answer = api.client.get("/v1/approvals", params={"workflow": workflow})
     found: list[dict[str, Any]] = answer.json()["approvals"]
     return found
+
+
+def succeeded(broker: str, workflow: str) -> list[dict[str, Any] | None]:
+    """The decision traces of the actions that ran."""
+    told = events(broker, workflow)
+    return [each.decision for each in told if each.outcome is Outcome.SUCCESS]
 
 
 def test_a_person_approves_and_the_same_action_may_run_once(
@@ -47,11 +54,32 @@ def test_a_person_approves_and_the_same_action_may_run_once(
         ["user:ada"],
     )
     until(lambda: waiting(api, workflow)[0]["standing"] == "approved", "the approval")
-    assert until(lambda: ask(api, workflow, **POUNDS)["allow"], "the approval at the guard")
+    permit = until(
+        lambda: (answer := ask(api, workflow, **POUNDS))["allow"] and answer,
+        "the approval at the guard",
+    )
+    done = event(workflow, event_id=permit["permit"], **POUNDS)
+    assert api.client.post("/v1/events", json=done).status_code == 202
+    told = until(lambda: succeeded(broker, workflow), "the event")
+    assert told == [{"decided": {"approval": {"request": asked["request_id"]}}}]
     assert ask(api, workflow, **POUNDS)["allow"] is False
     assert waiting(api, workflow)[0]["standing"] == "used"
     (audit,) = [Audit.model_validate_json(v) for v in records(broker, AUDIT, workflow)]
     assert (audit.kind, audit.actor) == ("approval", "user:ada")
+
+
+def test_an_approval_is_not_told_of_other_amounts(api: Api, broker: str, unique: Unique) -> None:
+    workflow = unique("limited")
+    request = ask(api, workflow, **POUNDS)["review"]
+    until(lambda: waiting(api, workflow), "the question")
+    api.client.post(f"/v1/approvals/{request}/approve", json={"reason": "charged twice"})
+    permit = until(
+        lambda: (answer := ask(api, workflow, **POUNDS))["allow"] and answer,
+        "the approval at the guard",
+    )
+    done = event(workflow, event_id=permit["permit"], **POUNDS | {"value": 6000.0})
+    assert api.client.post("/v1/events", json=done).status_code == 202
+    assert until(lambda: succeeded(broker, workflow), "the event") == [None]
 
 
 def test_what_was_denied_stays_denied(api: Api, unique: Unique) -> None:
