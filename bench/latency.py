@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
-from time import monotonic_ns
+from time import monotonic_ns, sleep
 from typing import IO
 
 from kafka import KafkaProducer
@@ -31,6 +31,8 @@ from streams.control import reset
 POLICY = Path(__file__).with_name("latency.yaml")
 WARM_UP = 3
 PATIENCE_S = 120.0
+HEARD_S = 0.3
+"""From a reset to the next trip: by then the monitor has heard of it, and waits for no command."""
 
 
 def measure(sizes: Sizes) -> Runs:
@@ -64,6 +66,7 @@ def _trips(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float
     with program("bench.refusals", servers, workflow) as said:
 
         def trip() -> float:
+            sleep(HEARD_S)
             began = monotonic_ns()
             producer.send(EVENTS, key=workflow.encode(), value=_event(workflow))
             took = _told_ns(said) - began
