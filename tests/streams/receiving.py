@@ -7,10 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
 
 from andon.commands import Alert
 from andon.ids import uuid7
@@ -20,7 +24,8 @@ SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode
 WAIT_S = 60.0  # longer than Apache Kafka waits for a member that died
 
 
-class Taken(NamedTuple):
+@dataclass(frozen=True)
+class Taken:
     """One request as it came in."""
 
     headers: dict[str, str]
@@ -36,7 +41,7 @@ class Taken(NamedTuple):
     def alert(self) -> Alert:
         return Alert.model_validate(self.payload["data"])
 
-    @property
+    @cached_property
     def payload(self) -> dict[str, Any]:
         """The body, once its signature is found right."""
         verified: dict[str, Any] = Verifier(SECRET).verify(self.body, self.headers)
@@ -97,7 +102,10 @@ class Hook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = hook._take(Taken(headers, body, self.command, self.path))
+                taken = Taken(headers, body, self.command, self.path)
+                with suppress(WebhookVerificationError, ValueError):
+                    _ = taken.payload  # now: a signature is good for five minutes
+                answer = hook._take(taken)
                 answer.before()
                 self.send_response(answer.status)
                 for name, value in answer.headers:

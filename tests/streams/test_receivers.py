@@ -9,6 +9,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_a_signature_covers_the_body() -> None:
         post(hook.url, an_alert())
     (taken,) = hook.taken
     with pytest.raises(Exception, match="No matching signature"):
-        _ = taken._replace(body=taken.body.replace(b"paused", b"resumed")).payload
+        _ = replace(taken, body=taken.body.replace(b"paused", b"resumed")).payload
 
 
 def test_two_secrets_sign_while_one_replaces_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
