@@ -79,35 +79,26 @@ class Decoder:
     def __init__(self, compiled: Compiled, windows: Windows, *, scoped: bool = False) -> None:
         self._windows = windows
         self._parse = parse_forwarded if scoped else _parse_plain
-        self._profiles = Profiles(compiled, windows, scoped=scoped)
+        self.profiles = Profiles(compiled, windows, scoped=scoped)
         self._plans = _plans_of(compiled, windows.columns)
         value = np.zeros(1)
         order = np.zeros(ORDER_ROOM, np.int64)
         spans = np.zeros((len(FIELDS), 2), np.int64)
         self._scratch = _Scratch(order, spans, value, value.view(np.uint64))
 
-    @property
-    def currencies(self) -> list[str]:
-        """What the windows' currency numbers stand for."""
-        return self._profiles.currencies
-
-    def know_currencies(self, codes: list[str]) -> None:
-        """Let the numbers stand for these again."""
-        self._profiles.know_currencies(codes)
-
     def read(self, records: Records) -> Columns:
         """Decode records; none raises: what is no event is in `rejected`."""
-        if self._windows.release() or self._profiles.full:
-            self._profiles.forget()
+        if self._windows.release() or self.profiles.full:
+            self.profiles.forget()
         source, out = _source(records), _room_for(len(records.values), self._windows.columns)
         todo = np.arange(len(records.values))
         while todo.size:
-            reading.read(todo, source, self._profiles.known, self._plans, self._scratch, out)
+            reading.read(todo, source, self.profiles.known, self._plans, self._scratch, out)
             todo = todo[out.state[todo] > reading.FINE]
             new = _first_of_each(todo, out.unknown)
             self._learn(new, out, [read_event(records.values[record]) for record in new])
-        if self._profiles.any_reserved:
-            out.state[self._profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
+        if self.profiles.any_reserved:
+            out.state[self.profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
         parsed: dict[int, WireEvent] = {}
         rejected = []
         for record in map(int, np.flatnonzero(out.state == ODD)):
@@ -128,7 +119,7 @@ class Decoder:
         rejected: list[Rejected],
     ) -> Columns:
         keep = np.flatnonzero(out.state == reading.FINE)
-        actors = self._profiles.known.actors[out.actor[keep]]
+        actors = self.profiles.known.actors[out.actor[keep]]
         return Columns(
             events=Events(records.values, keep, parsed),
             event_ids=_event_ids(source, out, keep, parsed),
@@ -138,10 +129,10 @@ class Decoder:
             workflow=actors["workflow"],
             batch=out.batch[keep] if rejected else out.batch,
             groups=out.groups[:, keep] if rejected else out.groups,
-            currencies=self._profiles.currencies,
+            currencies=self.profiles.currencies,
             rejected=rejected,
             records=records,
-            workflows=self._profiles.workflows,
+            workflows=self.profiles.workflows,
         )
 
     def _learn(self, records: list[int], out: _Out, events: list[WireEvent]) -> None:
@@ -149,12 +140,12 @@ class Decoder:
         acts = [place for place, at in enumerate(records) if out.state[at] == reading.NEW_ACT]
         if acts:
             new = [records[place] for place in acts]
-            policies = self._profiles.known.actors["policy"][out.actor[new]]
-            self._profiles.learn_acts(out.unknown[new], policies, [events[place] for place in acts])
+            policies = self.profiles.known.actors["policy"][out.actor[new]]
+            self.profiles.learn_acts(out.unknown[new], policies, [events[place] for place in acts])
         actors = [place for place, at in enumerate(records) if out.state[at] == reading.NEW_ACTOR]
         if actors:
             new = [records[place] for place in actors]
-            self._profiles.learn_actors(out.unknown[new], [events[place] for place in actors])
+            self.profiles.learn_actors(out.unknown[new], [events[place] for place in actors])
 
     def _parsed(self, records: Records, record: int) -> WireEvent:
         key = None if records.keys is None else records.keys[record]
@@ -171,7 +162,7 @@ class Decoder:
         self._scratch.value[0] = abs(event.value or 0.0)  # zero has a sign
         text, people = np.frombuffer(bytes(texts), np.uint8), event.recipients or 0
         while out.state[record] != reading.FINE:
-            known = self._profiles.known
+            known = self.profiles.known
             out.state[record] = reading.place(
                 record, text, time, people, known, self._plans, self._scratch, out
             )

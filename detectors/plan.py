@@ -71,6 +71,8 @@ class Plan(NamedTuple):
     policies: NDArray[np.void]  # POLICY
     rules: NDArray[np.void]  # RULE, policy after policy
     window_us: NDArray[np.int64]  # distinct windows, policy after policy
+    by_window: NDArray[np.int32]  # rules, window after window
+    first_of: NDArray[np.int32]  # by window: its first place there; one more, for the end
     weights: NDArray[np.float64]  # (rules, currencies known from the book)
 
 
@@ -123,6 +125,8 @@ def compile_book(book: PolicyBook) -> Compiled:
     currencies = conversion.known_currencies(book)
     weights: list[NDArray[np.float64]] = []
     windows: list[int] = []
+    by_window: list[int] = []
+    first_of = [0]
     policies, plans = [], []
     for place, policy in enumerate(book.policies):
         bits, first_rule, first_window = _Bits(place), len(rows), len(windows)
@@ -136,6 +140,9 @@ def compile_book(book: PolicyBook) -> Compiled:
             weights.append(conversion.weights(policy.convert, currencies))
             places = {"window": mine.index(rule.over), "group": column, "usual": usual}
             rows.append(_row(rule, term, bits, places | money))
+        for over in mine:
+            by_window += [first_rule + n for n, rule in enumerate(policy.rules) if rule.over == over]
+            first_of.append(len(by_window))
         windows += mine
         cohorts = any(term.reversed_late for term in terms)
         longest_us = policy.longest_window_s * MICRO
@@ -148,6 +155,8 @@ def compile_book(book: PolicyBook) -> Compiled:
             np.array(policies, POLICY),
             np.array(rows, RULE),
             np.array(windows, np.int64) * MICRO,
+            np.array(by_window, np.int32),
+            np.array(first_of, np.int32),
             np.array(weights).reshape(len(rows), len(currencies)),
         ),
         tuple(plans),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,11 @@ from andon.scope_names import scope_of
 from detectors import flags
 from detectors.kernel.hashing import insert, rehash
 from detectors.plan import Compiled
-from detectors.state import NONE, empty_table
+from detectors.state import NONE, empty_table, whole
 from detectors.windows import Windows
 from detectors.wire import WireEvent
+
+T = TypeVar("T", bound=Hashable)
 
 PROFILES_MAX = 1 << 19
 """Profiles that are remembered; past it all are forgotten and learnt again."""
@@ -62,13 +64,8 @@ class Profiles:
             if policy.breaker.kind is not None
         }
         self._windows = windows
-        self.know_currencies(list(compiled.currencies))
+        self._know_currencies(list(compiled.currencies))
         self.forget()
-
-    def know_currencies(self, codes: list[str]) -> None:
-        """Give these currencies the numbers that they had."""
-        self.currencies = codes
-        self._currencies = {code: number for number, code in enumerate(codes) if number}
 
     def forget(self) -> None:
         """Start anew; numbers given before mean nothing then."""
@@ -79,6 +76,26 @@ class Profiles:
         self._roles: dict[tuple[int, str, str], int] = {}
         self._actors = self._acts = 0
         self.any_reserved = False
+
+    def dump(self) -> tuple[dict[str, NDArray[np.void]], dict[str, Any]]:
+        """A copy of what was learnt, and the names that its numbers stand for, ready for JSON."""
+        held = {"actors": self.known.actors[: self._actors], "acts": self.known.acts[: self._acts]}
+        arrays = {name: whole(array).copy().view(array.dtype) for name, array in held.items()}
+        names = {
+            "currencies": self.currencies,
+            "workflows": list(self.workflows),
+            "roles": list(self._roles),
+        }
+        return arrays, names
+
+    def load(self, arrays: Mapping[str, NDArray[Any]], names: dict[str, Any]) -> None:
+        """Go on from what `dump` gave."""
+        self.forget()
+        self._know_currencies(names["currencies"])
+        self.workflows = _numbered(names["workflows"])
+        self._roles = _numbered(map(tuple, names["roles"]))
+        self._add_actors(arrays["actors"].view(ACTOR))
+        self._add_acts(arrays["acts"].view(ACT))
 
     @property
     def full(self) -> bool:
@@ -101,10 +118,7 @@ class Profiles:
             self._roles.setdefault((policy, event.automation, event.capability), len(self._roles))
             for policy, event in zip(policies, events, strict=True)
         ]
-        actors, table = _with(self.known.actors, self.known.actor_table, self._actors, rows)
-        self.known = self.known._replace(actors=actors, actor_table=table)
-        self._actors += len(rows)
-        self.any_reserved |= RESERVED in kinds
+        self._add_actors(rows)
 
     def learn_acts(
         self, keys: NDArray[np.uint64], policies: NDArray[np.int32], events: Sequence[WireEvent]
@@ -114,6 +128,15 @@ class Profiles:
         rows["key"] = keys
         rows["flags"] = list(map(self._bits, events, policies.tolist()))
         rows["currency"] = list(map(self._currency, events))
+        self._add_acts(rows)
+
+    def _add_actors(self, rows: NDArray[np.void]) -> None:
+        actors, table = _with(self.known.actors, self.known.actor_table, self._actors, rows)
+        self.known = self.known._replace(actors=actors, actor_table=table)
+        self._actors += len(rows)
+        self.any_reserved |= bool(np.any(rows["kind"] == RESERVED))
+
+    def _add_acts(self, rows: NDArray[np.void]) -> None:
         acts, table = _with(self.known.acts, self.known.act_table, self._acts, rows)
         self.known = self.known._replace(acts=acts, act_table=table)
         self._acts += len(rows)
@@ -154,6 +177,14 @@ class Profiles:
             self._currencies[code] = len(self.currencies)
             self.currencies.append(code)
         return self._currencies[code]
+
+    def _know_currencies(self, codes: list[str]) -> None:
+        self.currencies = codes
+        self._currencies = {code: number for number, code in enumerate(codes) if number}
+
+
+def _numbered(names: Iterable[T]) -> dict[T, int]:
+    return {name: number for number, name in enumerate(names)}
 
 
 def _with(

@@ -34,19 +34,20 @@ def snapshot_of(line: Line) -> Snapshot:
     """What the line holds now."""
     state, names = line.windows.dump()
     keys, event_ids, events = line.recent.dump()
+    known, known_names = line.decoder.profiles.dump()
     text = msgspec.json.encode(
         {
             "windows": names,
             "standings": line.standings.dump(),
             "outages": line.outages.dump() if line.outages else None,
             "auto_pauses": line.standings.auto_pauses.dump(),
-            "currencies": line.decoder.currencies,
+            "profiles": known_names,
             "recent": [event_ids, events],
             "groups": line.group_names.dump(),
             "limits": line.limits.dump(),
         }
     )
-    return Snapshot({**state._asdict(), "recent": keys}, text)
+    return Snapshot({**state._asdict(), **known, "recent": keys}, text)
 
 
 def line_of(
@@ -66,7 +67,7 @@ def line_of(
     if line.outages:
         line.outages.load(names["outages"])
     line.standings.auto_pauses.load(names["auto_pauses"])
-    line.decoder.know_currencies(names["currencies"])
+    line.decoder.profiles.load(snapshot.arrays, names["profiles"])
     line.group_names.load(names["groups"])
     line.limits.load(names["limits"])
     line.recent = Recent.of(snapshot.arrays["recent"].view(np.uint64), *names["recent"])

@@ -97,6 +97,13 @@ def add(plan, state, stream, rule, row, sign):
 
 
 @compiled
+def add_all(plan, state, stream, window, row, sign):
+    """Let a row join or leave the running sums of all rules of a window."""
+    for place in range(plan.first_of[window], plan.first_of[window + 1]):
+        add(plan, state, stream, plan.by_window[place], row, sign)
+
+
+@compiled
 def expire(plan, state, stream):
     """Let every window of the stream drop what its newest event has moved out of."""
     policy = state.streams[stream].policy
@@ -105,9 +112,7 @@ def expire(plan, state, stream):
         row = state.tail[window - first, stream]
         limit = horizon(plan, state, stream, plan.window_us[window])
         while row != NONE and state.rows[row].time <= limit:
-            for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
-                if plan.rules[rule].window == window - first:
-                    add(plan, state, stream, rule, row, -1)
+            add_all(plan, state, stream, window, row, -1)
             row = state.rows[row].later
         state.tail[window - first, stream] = row
 
@@ -123,9 +128,7 @@ def join(plan, state, stream, row):
         tail = state.tail[window - first, stream]
         if tail == NONE or state.rows[row].later == tail:
             state.tail[window - first, stream] = row
-        for rule in range(plan.policies[policy].first_rule, plan.policies[policy].end_rule):
-            if plan.rules[rule].window == window - first:
-                add(plan, state, stream, rule, row, 1)
+        add_all(plan, state, stream, window, row, 1)
 
 
 @compiled

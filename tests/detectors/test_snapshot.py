@@ -6,6 +6,7 @@ import io
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from andon.policy import PolicyBook
 from detectors.columns import Records
 from detectors.line import Line
 from detectors.plan import Compiled, compile_book
+from detectors.profiles import Profiles
 from detectors.snapshot import Snapshot, fingerprint, line_of, snapshot_of
 from tests.detectors.logs import Log, books, logs
 from tests.detectors.test_properties import written
@@ -55,6 +57,32 @@ def test_a_snapshot_does_not_change_with_its_line() -> None:
     line.take(Records(log[300:]))
     for name, array in snapshot.arrays.items():
         assert np.array_equal(array, before[name]), name
+
+
+@settings(max_examples=50, deadline=None)
+@given(books(few_pauses=True), logs())
+def test_a_snapshot_of_what_was_read_back_is_the_same(book: PolicyBook, log: Log) -> None:
+    compiled = compile_book(book)
+    line = Line(compiled)
+    line.take(Records(log))
+    snapshot = snapshot_of(line)
+    again = snapshot_of(line_of(compiled, through_a_file(snapshot)))
+    assert again.names == snapshot.names
+    assert again.arrays.keys() == snapshot.arrays.keys()
+    for name, array in snapshot.arrays.items():
+        assert again.arrays[name].tolist() == array.tolist(), name
+
+
+def test_what_was_learnt_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_book(book({"rate": "volume", "over": "1h", "at_least": 2000}))
+    line = Line(compiled)
+    line.take(Records([event(n) for n in range(100)]))
+    line = line_of(compiled, through_a_file(snapshot_of(line)))
+    monkeypatch.delattr(Profiles, "learn_actors")
+    monkeypatch.delattr(Profiles, "learn_acts")
+    taken = line.take(Records([event(n) for n in range(100, 200)]))
+    assert not taken.effects.rejected
+    assert line.windows.events_held == 200
 
 
 def test_other_policies_have_another_fingerprint() -> None:
