@@ -35,23 +35,24 @@ def watching(kafka: Kafka, monitor: Monitor, *options: str, **how: Any) -> Itera
 
 def test_a_line_for_each_change(kafka: Kafka, monitor: Monitor, unique: Unique) -> None:
     workflow = unique("path")
-    with (
-        watching(kafka, monitor, "--json", stdout=subprocess.PIPE, text=True) as process,
-        Automation(kafka, workflow) as bot,
-    ):
-        lines = (json.loads(line) for line in process.stdout)
-        mine = (row for row in lines if row["workflow"] == workflow)
-        row = next(mine)
-        assert (row["state"], row["guards"]) == ("CLOSED", {"live": 1, "missing": 0})
-        assert row["last_trip"] is None
-        assert bot.refund(120) == "done"
-        row = next(row for row in mine if row["state"] == "OPEN")
-        assert row["generation"] == 1
-        assert "bound $100 USD" in row["last_trip"]["why"]
-        until(lambda: andon(kafka, "reset", workflow, "--reason", "fixed"), "the reset")
-        row = next(row for row in mine if row["state"] == "HALF_OPEN")
-        assert row["last_trip"]["by"] == "monitor"
-        assert row["rates"] == [{"rule": "money", "observed": 120.0, "bound": 100.0}]
+    with Automation(kafka, workflow) as bot:
+        assert bot.refund(60) == "done"
+        labels = {"workflow": workflow, "rule": "money"}
+        until(lambda: monitor.metric("andon_rule_observed", **labels) == 60, "the rate")
+        with watching(kafka, monitor, "--json", stdout=subprocess.PIPE, text=True) as process:
+            lines = (json.loads(line) for line in process.stdout)
+            mine = (row for row in lines if row["workflow"] == workflow)
+            row = next(mine)
+            assert (row["state"], row["guards"]) == ("CLOSED", {"live": 1, "missing": 0})
+            assert row["rates"] == [{"rule": "money", "observed": 60.0, "bound": 100.0}]
+            assert row["last_trip"] is None
+            assert bot.refund(60) == "done"
+            row = next(row for row in mine if row["state"] == "OPEN")
+            assert row["generation"] == 1
+            assert "bound $100 USD" in row["last_trip"]["why"]
+            until(lambda: andon(kafka, "reset", workflow, "--reason", "fixed"), "the reset")
+            row = next(row for row in mine if row["state"] == "HALF_OPEN")
+            assert row["last_trip"]["by"] == "monitor"
 
 
 def test_a_table_on_a_terminal(kafka: Kafka, monitor: Monitor, unique: Unique) -> None:
