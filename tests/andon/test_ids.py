@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import multiprocessing
+import random
 import subprocess
 import sys
 import time
@@ -25,6 +27,20 @@ def test_uuid7_is_version_7_of_now() -> None:
 
 def test_uuid7_never_repeats() -> None:
     assert len({uuid7() for _ in range(10_000)}) == 10_000
+
+
+def test_uuid7_repeats_in_no_forked_child_and_for_no_seed() -> None:
+    random.seed(7)
+    ids = {uuid7()}
+    random.seed(7)
+    context = multiprocessing.get_context("fork")
+    with context.Pool(2) as pool:
+        ids.update(pool.map(_new, range(20), chunksize=1))
+    assert len(ids | {uuid7()}) == 22
+
+
+def _new(_: int) -> str:
+    return uuid7()
 
 
 @given(kind=st.text(max_size=8), parts=PARTS, others=PARTS)
