@@ -3,7 +3,8 @@
 Of kafka-python 3.0 this must know: its constructors raise without a broker and leave a thread
 behind, so they are called from our threads only and cleaned up after; the producer's memory has
 no bound, so it is given no more than one batch; `close()` gives up where records are undelivered;
-`allow_auto_create_topics` is not passed on, and a topic made by a guard would have one partition
+a poll during which records come in may take none and sleep for `retry_backoff_ms`, so that is
+short; `allow_auto_create_topics` is not passed on, and a topic made by a guard would have one partition
 and no compaction.
 """
 
@@ -47,6 +48,7 @@ _CONSUMER: dict[str, Any] = {
     "enable_auto_commit": False,
     "auto_offset_reset": "earliest",
     "request_timeout_ms": int(DELIVERY_S * 1000),
+    "retry_backoff_ms": 10,
 }
 _NEVER = (
     kafka_errors.MessageSizeTooLargeError,
