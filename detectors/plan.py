@@ -125,8 +125,7 @@ def compile_book(book: PolicyBook) -> Compiled:
     currencies = conversion.known_currencies(book)
     weights: list[NDArray[np.float64]] = []
     windows: list[int] = []
-    by_window: list[int] = []
-    first_of = [0]
+    window_of: list[int] = []
     policies, plans = [], []
     for place, policy in enumerate(book.policies):
         bits, first_rule, first_window = _Bits(place), len(rows), len(windows)
@@ -138,11 +137,9 @@ def compile_book(book: PolicyBook) -> Compiled:
             usual = next(usuals) if rule.usual else NONE
             money = _money(policy.convert, term, currencies)
             weights.append(conversion.weights(policy.convert, currencies))
+            window_of.append(first_window + mine.index(rule.over))
             places = {"window": mine.index(rule.over), "group": column, "usual": usual}
             rows.append(_row(rule, term, bits, places | money))
-        for over in mine:
-            by_window += [first_rule + n for n, rule in enumerate(policy.rules) if rule.over == over]
-            first_of.append(len(by_window))
         windows += mine
         cohorts = any(term.reversed_late for term in terms)
         longest_us = policy.longest_window_s * MICRO
@@ -155,14 +152,22 @@ def compile_book(book: PolicyBook) -> Compiled:
             np.array(policies, POLICY),
             np.array(rows, RULE),
             np.array(windows, np.int64) * MICRO,
-            np.array(by_window, np.int32),
-            np.array(first_of, np.int32),
+            *_by_window(np.array(window_of, np.int64), len(windows)),
             np.array(weights).reshape(len(rows), len(currencies)),
         ),
         tuple(plans),
         tuple(rule for policy in book.policies for rule in policy.rules),
         currencies,
     )
+
+
+def _by_window(
+    window_of: NDArray[np.int64], windows: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Plan.by_window and Plan.first_of, of the window of each rule."""
+    rules = np.argsort(window_of, kind="stable")
+    first_of = np.searchsorted(window_of[rules], np.arange(windows + 1))
+    return rules.astype(np.int32), first_of.astype(np.int32)
 
 
 def _money(convert: Convert | None, terms: Terms, currencies: tuple[str, ...]) -> dict[str, Any]:

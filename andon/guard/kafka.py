@@ -4,8 +4,8 @@ Of kafka-python 3.0 this must know: its constructors raise without a broker and 
 behind, so they are called from our threads only and cleaned up after; the producer's memory has
 no bound, so it is given no more than one batch; `close()` gives up where records are undelivered;
 a poll during which records come in may take none and sleep for `retry_backoff_ms`, so that is
-short; `allow_auto_create_topics` is not passed on, and a topic made by a guard would have one partition
-and no compaction.
+short; `allow_auto_create_topics` is not passed on, and a topic made by a guard would have one
+partition and no compaction.
 """
 
 from __future__ import annotations
