@@ -125,7 +125,6 @@ def compile_book(book: PolicyBook) -> Compiled:
     currencies = conversion.known_currencies(book)
     weights: list[NDArray[np.float64]] = []
     windows: list[int] = []
-    window_of: list[int] = []
     policies, plans = [], []
     for place, policy in enumerate(book.policies):
         bits, first_rule, first_window = _Bits(place), len(rows), len(windows)
@@ -137,7 +136,6 @@ def compile_book(book: PolicyBook) -> Compiled:
             usual = next(usuals) if rule.usual else NONE
             money = _money(policy.convert, term, currencies)
             weights.append(conversion.weights(policy.convert, currencies))
-            window_of.append(first_window + mine.index(rule.over))
             places = {"window": mine.index(rule.over), "group": column, "usual": usual}
             rows.append(_row(rule, term, bits, places | money))
         windows += mine
@@ -146,13 +144,14 @@ def compile_book(book: PolicyBook) -> Compiled:
         spans = (first_rule, len(rows), len(terms), first_window, len(windows))
         policies.append((*spans, next(usuals), cohorts, longest_us))
         plans.append(_policy_plan(policy, bits, terms))
+    of_policies, of_rules = np.array(policies, POLICY), np.array(rows, RULE)
     return Compiled(
         book,
         Plan(
-            np.array(policies, POLICY),
-            np.array(rows, RULE),
+            of_policies,
+            of_rules,
             np.array(windows, np.int64) * MICRO,
-            *_by_window(np.array(window_of, np.int64), len(windows)),
+            *_by_window(of_policies, of_rules, len(windows)),
             np.array(weights).reshape(len(rows), len(currencies)),
         ),
         tuple(plans),
@@ -162,12 +161,13 @@ def compile_book(book: PolicyBook) -> Compiled:
 
 
 def _by_window(
-    window_of: NDArray[np.int64], windows: int
+    policies: NDArray[np.void], rules: NDArray[np.void], windows: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Plan.by_window and Plan.first_of, of the window of each rule."""
-    rules = np.argsort(window_of, kind="stable")
-    first_of = np.searchsorted(window_of[rules], np.arange(windows + 1))
-    return rules.astype(np.int32), first_of.astype(np.int32)
+    """Plan.by_window and Plan.first_of, of so many windows."""
+    window_of = rules["window"] + np.repeat(policies["first_window"], policies["rules"])
+    by_window = np.argsort(window_of, kind="stable")
+    first_of = np.searchsorted(window_of[by_window], np.arange(windows + 1))
+    return by_window.astype(np.int32), first_of.astype(np.int32)
 
 
 def _money(convert: Convert | None, terms: Terms, currencies: tuple[str, ...]) -> dict[str, Any]:

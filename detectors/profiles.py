@@ -14,7 +14,7 @@ from andon.scope_names import scope_of
 from detectors import flags
 from detectors.kernel.hashing import insert, rehash
 from detectors.plan import Compiled
-from detectors.state import NONE, empty_table, whole
+from detectors.state import NONE, copied, empty_table
 from detectors.windows import Windows
 from detectors.wire import WireEvent
 
@@ -79,8 +79,10 @@ class Profiles:
 
     def dump(self) -> tuple[dict[str, NDArray[np.void]], dict[str, Any]]:
         """A copy of what was learnt, and the names that its numbers stand for, ready for JSON."""
-        held = {"actors": self.known.actors[: self._actors], "acts": self.known.acts[: self._acts]}
-        arrays = {name: whole(array).copy().view(array.dtype) for name, array in held.items()}
+        arrays = {
+            "actors": copied(self.known.actors[: self._actors]),
+            "acts": copied(self.known.acts[: self._acts]),
+        }
         names = {
             "currencies": self.currencies,
             "workflows": list(self.workflows),

@@ -212,7 +212,7 @@ def grown(state: State, family: Family, items: int) -> State:
     for name in _FAMILIES[family]:
         old = getattr(state, name)
         new = np.zeros((*old.shape[:-1], items), old.dtype)
-        whole(new)[..., : old.shape[-1]] = whole(old)
+        _whole(new)[..., : old.shape[-1]] = _whole(old)
         changes[name] = new
     return state._replace(**changes)
 
@@ -221,11 +221,15 @@ def compact(state: State, used: Mapping[Family, int]) -> State:
     """A copy, without the room that nothing is in."""
     last = {name: used[family] for family, names in _FAMILIES.items() for name in names}
     arrays = state._asdict()
-    copies = {name: whole(arrays[name])[..., : last.get(name)].copy() for name in arrays}
-    return State(**{name: copy.view(arrays[name].dtype) for name, copy in copies.items()})
+    return State(**{name: copied(arrays[name][..., : last.get(name)]) for name in arrays})
 
 
-def whole(array: NDArray[Any]) -> NDArray[np.void]:
+def copied(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy, record by record."""
+    return _whole(array).copy().view(array.dtype)
+
+
+def _whole(array: NDArray[Any]) -> NDArray[np.void]:
     """The same memory, to be copied by the record: numpy copies records field by field."""
     return array.view(np.dtype((np.void, array.itemsize)))
 
