@@ -20,6 +20,7 @@ from detectors.fields import FIELDS, NUMBER_OF
 from detectors.kernel import reading
 from detectors.kernel.json_text import ODD
 from detectors.kernel.spans import ORDER_ROOM
+from detectors.kernel.words import ROOM
 from detectors.plan import Compiled
 from detectors.profiles import RESERVED, Profiles
 from detectors.recent import Texts
@@ -36,7 +37,7 @@ _FAR_FUTURE_US = np.iinfo(np.int64).max // 2
 class _Source(NamedTuple):
     """Raw records as the compiled reader takes them: a NUL stands after each value."""
 
-    text: NDArray[np.uint8]
+    text: NDArray[np.uint8]  # ends with room to be read by words
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
     keys: NDArray[np.uint8]
@@ -67,8 +68,13 @@ class _Out(NamedTuple):
     state: NDArray[np.int8]  # reading.FINE, NEW_ACTOR, NEW_ACT, or ODD
     unknown: NDArray[np.uint64]  # the hash of what is new
     actor: NDArray[np.int32]
-    id_start: NDArray[np.int64]
+    ids: NDArray[np.uint64]  # event ids, each from a word of its own on
+    ids_end: NDArray[np.int64]
+    id_start: NDArray[np.int64]  # in bytes
     id_length: NDArray[np.int64]
+    policy: NDArray[np.int32]  # as detectors.columns.Columns
+    kind: NDArray[np.int8]
+    workflow: NDArray[np.int32]
     batch: NDArray[np.void]
     groups: NDArray[np.uint64]
 
@@ -90,7 +96,8 @@ class Decoder:
         """Decode records; none raises: what is no event is in `rejected`."""
         if self._windows.release() or self.profiles.full:
             self.profiles.forget()
-        source, out = _source(records), _room_for(len(records.values), self._windows.columns)
+        source = _source(records)
+        out = _room_for(len(records.values), source.text.size, self._windows.columns)
         todo = np.arange(len(records.values))
         while todo.size:
             reading.read(todo, source, self.profiles.known, self._plans, self._scratch, out)
@@ -98,7 +105,7 @@ class Decoder:
             new = _first_of_each(todo, out.unknown)
             self._learn(new, out, [read_event(records.values[record]) for record in new])
         if self.profiles.any_reserved:
-            out.state[self.profiles.known.actors["kind"][out.actor] == RESERVED] = ODD
+            out.state[out.kind == RESERVED] = ODD
         parsed: dict[int, WireEvent] = {}
         rejected = []
         for record in map(int, np.flatnonzero(out.state == ODD)):
@@ -108,27 +115,26 @@ class Decoder:
                 rejected.append(Rejected(record, error))
             else:
                 self._place(record, event, micros(parse_ts(event.ts)), out)
-        return self._columns(records, source, out, parsed, rejected)
+        return self._columns(records, out, parsed, rejected)
 
     def _columns(
         self,
         records: Records,
-        source: _Source,
         out: _Out,
         parsed: dict[int, WireEvent],
         rejected: list[Rejected],
     ) -> Columns:
         keep = np.flatnonzero(out.state == reading.FINE)
-        actors = self.profiles.known.actors[out.actor[keep]]
+        kept = keep if rejected else slice(None)
         return Columns(
             events=Events(records.values, keep, parsed),
-            event_ids=_event_ids(source, out, keep, parsed),
+            event_ids=_event_ids(out, keep, parsed),
             record=keep,
-            policy=actors["policy"],
-            kind=actors["kind"],
-            workflow=actors["workflow"],
-            batch=out.batch[keep] if rejected else out.batch,
-            groups=out.groups[:, keep] if rejected else out.groups,
+            policy=out.policy[kept],
+            kind=out.kind[kept],
+            workflow=out.workflow[kept],
+            batch=out.batch[kept],
+            groups=out.groups[:, kept],
             currencies=self.profiles.currencies,
             rejected=rejected,
             records=records,
@@ -160,7 +166,7 @@ class Decoder:
             texts += value.encode() if isinstance(value, str) else b""
             spans[number] = NONE if value is None else start, len(texts)
         self._scratch.value[0] = abs(event.value or 0.0)  # zero has a sign
-        text, people = np.frombuffer(bytes(texts), np.uint8), event.recipients or 0
+        text, people = np.frombuffer(bytes(texts) + bytes(ROOM), np.uint8), event.recipients or 0
         while out.state[record] != reading.FINE:
             known = self.profiles.known
             out.state[record] = reading.place(
@@ -196,18 +202,23 @@ def _joined(
         values = [value or b"" for value in values]
     else:
         lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
-    text = np.frombuffer(b"\0".join([*values, b""]), np.uint8)  # type: ignore[list-item]
+    text = np.frombuffer(b"\0".join([*values, bytes(ROOM)]), np.uint8)  # type: ignore[list-item]
     ends = np.cumsum(np.maximum(lengths, 0) + 1)
     return text, ends - lengths - 1, lengths
 
 
-def _room_for(records: int, columns: int) -> _Out:
+def _room_for(records: int, text_b: int, columns: int) -> _Out:
     return _Out(
         state=np.zeros(records, np.int8),
         unknown=np.zeros(records, np.uint64),
         actor=np.zeros(records, np.int32),
+        ids=np.empty(text_b // 8 + records, np.uint64),
+        ids_end=np.zeros(1, np.int64),
         id_start=np.zeros(records, np.int64),
         id_length=np.zeros(records, np.int64),
+        policy=np.zeros(records, np.int32),
+        kind=np.zeros(records, np.int8),
+        workflow=np.zeros(records, np.int32),
         batch=np.zeros(records, EVENT),
         groups=np.zeros((columns, records), np.uint64),
     )
@@ -229,12 +240,10 @@ def _first_of_each(places: NDArray[np.int64], keys: NDArray[np.uint64]) -> list[
 
 
 def _event_ids(
-    source: _Source, out: _Out, keep: NDArray[np.int64], parsed: Mapping[int, WireEvent]
+    out: _Out, keep: NDArray[np.int64], parsed: Mapping[int, WireEvent]
 ) -> Sequence[str]:
-    lengths = out.id_length[keep]
-    raw = np.empty(int(lengths.sum()), np.uint8)
-    reading.gather(source.text, out.id_start[keep], lengths, raw)
-    ids = Texts(raw.tobytes(), np.concatenate([[0], np.cumsum(lengths)]))
+    raw = out.ids[: out.ids_end[0]].tobytes()
+    ids = Texts(raw, out.id_start[keep], out.id_length[keep])
     if not parsed:
         return ids
     return [

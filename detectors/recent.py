@@ -19,13 +19,13 @@ CHUNK = 512
 
 
 class Texts(Sequence[str]):
-    """Many short texts in one piece of memory: text i is raw[bounds[i]:bounds[i + 1]]."""
+    """Many short texts in one piece of memory: where each starts, and its length, in bytes."""
 
-    def __init__(self, raw: bytes, bounds: NDArray[np.int64]) -> None:
-        self._raw, self._bounds = raw, bounds
+    def __init__(self, raw: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> None:
+        self._raw, self._starts, self._lengths = raw, starts, lengths
 
     def __len__(self) -> int:
-        return len(self._bounds) - 1
+        return len(self._starts)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -34,11 +34,9 @@ class Texts(Sequence[str]):
 
     def __getitem__(self, index: int | slice) -> str | Texts:
         if isinstance(index, slice):
-            start, stop, _ = index.indices(len(self))
-            return Texts(self._raw, self._bounds[start : stop + 1])
-        if index >= len(self):
-            raise IndexError(index)
-        return self._raw[self._bounds[index] : self._bounds[index + 1]].decode()
+            return Texts(self._raw, self._starts[index], self._lengths[index])
+        start = self._starts[index]
+        return self._raw[start : start + self._lengths[index]].decode()
 
 
 class Recent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.kernel import compiled
+from detectors.kernel.words import first_of, word
 from detectors.state import NONE
 
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -20,23 +21,15 @@ def absorb(total, text, start, end):
     total = (total ^ np.uint64(end - start)) * _MURMUR
     at = start
     while at + 8 <= end:
-        word = np.uint64(text[at])
-        for place in range(1, 8):
-            word |= np.uint64(text[at + place]) << np.uint64(8 * place)
-        total = stirred(total, word)
+        total = stirred(total, word(text, at))
         at += 8
-    if at == end:
-        return total
-    word = np.uint64(0)
-    for place in range(at, end):
-        word = (word << np.uint64(8)) | np.uint64(text[place])
-    return stirred(total, word)
+    return total if at == end else stirred(total, first_of(word(text, at), end - at))
 
 
 @compiled
-def stirred(total, word):
-    word *= _MURMUR
-    return (total ^ ((word ^ (word >> np.uint64(47))) * _MURMUR)) * _MURMUR
+def stirred(total, number):
+    number *= _MURMUR
+    return (total ^ ((number ^ (number >> np.uint64(47))) * _MURMUR)) * _MURMUR
 
 
 @compiled

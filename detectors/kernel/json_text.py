@@ -42,12 +42,13 @@ def space(text, at):
 @compiled
 def string(text, at):
     """The closing quote of the string that begins at `at`, its characters, and its escapes."""
-    start = at
-    while _PLAIN[text[at]]:
-        at += 1
-    if text[at] == QUOTE:
-        return at, at - start, NO_ESCAPE
-    return rest_of_string(text, at, at - start)
+    end = np.uint64(at)
+    while _PLAIN[text[end]]:
+        end += np.uint64(1)
+    characters = np.int64(end) - at
+    if text[end] == QUOTE:
+        return at + characters, characters, NO_ESCAPE
+    return rest_of_string(text, at + characters, characters)
 
 
 @compiled
@@ -127,7 +128,7 @@ def number(text, at):
 
 
 @compiled
-def word(text, at, which):
+def literal(text, at, which):
     """Past one of `true`, `false` and `null`."""
     for letter in _WORDS[which]:
         if letter == 0:
@@ -146,7 +147,7 @@ def scalar(text, at):
         return ODD if end == ODD else end + 1
     for which in (TRUE, FALSE, NULL):
         if text[at] == _WORDS[which, 0]:
-            return word(text, at, which)
+            return literal(text, at, which)
     return number(text, at)
 
 

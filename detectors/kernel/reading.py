@@ -17,6 +17,7 @@ from detectors.kernel.clock import UNREAD, read_time
 from detectors.kernel.hashing import absorb, find, finished, stirred
 from detectors.kernel.json_text import ODD
 from detectors.kernel.spans import decimal, is_valid, read_object
+from detectors.kernel.words import append, are_same
 from detectors.state import NONE
 
 FINE, NEW_ACTOR, NEW_ACT = range(3)
@@ -68,11 +69,18 @@ def read_record(i, source, known, plans, scratch, out):
         recipients = np.int64(decimal(text, spans[_RECIPIENTS, 0], spans[_RECIPIENTS, 1]))
         if recipients < 0:
             return ODD
-    out.id_start[i], out.id_length[i] = (
-        spans[_EVENT_ID, 0],
-        spans[_EVENT_ID, 1] - spans[_EVENT_ID, 0],
-    )
-    return place(i, text, time, recipients, known, plans, scratch, out)
+    state = place(i, text, time, recipients, known, plans, scratch, out)
+    if state == FINE:
+        keep_id(i, text, spans, out)
+    return state
+
+
+@compiled
+def keep_id(i, text, spans, out):
+    """Copy the event's id, while it is at hand."""
+    start, length = spans[_EVENT_ID, 0], spans[_EVENT_ID, 1] - spans[_EVENT_ID, 0]
+    out.id_start[i], out.id_length[i] = 8 * out.ids_end[0], length
+    out.ids_end[0] = append(text, start, length, out.ids, out.ids_end[0])
 
 
 @compiled
@@ -81,10 +89,7 @@ def is_keyed(source, i, spans):
     start, length = spans[_WORKFLOW, 0], source.key_lengths[i]
     if spans[_WORKFLOW, 1] - start != length:
         return False
-    for letter in range(length):
-        if source.text[start + letter] != source.keys[source.key_starts[i] + letter]:
-            return False
-    return True
+    return are_same(source.text, start, source.keys, source.key_starts[i], length)
 
 
 @compiled
@@ -120,6 +125,8 @@ def place(i, text, time, recipients, known, plans, scratch, out):
     out.batch[i].key = finished(absorbed(np.uint64(0), text, spans, _EVENT_ID))
     out.batch[i].value, out.batch[i].recipients = millionths(scratch.value[0]), recipients
     out.batch[i].stream = known.actors[actor].stream
+    out.policy[i], out.kind[i] = policy, known.actors[actor].kind
+    out.workflow[i] = known.actors[actor].workflow
     out.batch[i].currency = known.acts[act].currency if spans[_VALUE, 0] != NONE else 0
     if policy != NONE:
         for column in range(out.groups.shape[0]):
@@ -158,13 +165,3 @@ def millionths(value):
     parts = min(value, VALUE_MAX) * MICRO
     whole_parts = np.rint(parts)
     return whole_parts if abs(parts - whole_parts) <= parts * 1e-15 else parts
-
-
-@compiled
-def gather(text, starts, lengths, into):
-    """Copy pieces of a text, one after the other."""
-    end = 0
-    for i in range(starts.size):
-        for place in range(lengths[i]):
-            into[end + place] = text[starts[i] + place]
-        end += lengths[i]

@@ -17,12 +17,13 @@ from detectors.kernel.json_text import (
     QUOTE,
     colon,
     integer,
+    literal,
     number,
     space,
     string,
     value,
-    word,
 )
+from detectors.kernel.words import word
 from detectors.state import NONE
 
 NAME_ROOM = 16
@@ -34,7 +35,11 @@ _MOST = np.array([field.most for field in FIELDS])
 _NULLABLE = np.array([field.nullable for field in FIELDS])
 _KEPT = np.array([field.kept for field in FIELDS])
 _LENGTH = np.array([len(field.name) for field in FIELDS])
-_NAME = np.array([list(field.name.encode().ljust(NAME_ROOM)) for field in FIELDS], np.uint8)
+_QUOTED = [field.name.encode() + b'"' for field in FIELDS]
+_NAME, _NAME_MASK = (  # two words a field
+    np.array([list(text.ljust(NAME_ROOM, b"\0")) for text in texts], np.uint8).view(np.uint64)
+    for texts in (_QUOTED, [b"\xff" * len(text) for text in _QUOTED])
+)
 _CHOICES = [field.choices for field in FIELDS]
 _CHOICE = np.zeros((len(FIELDS), max(map(len, _CHOICES)), NAME_ROOM), np.uint8)
 for _place, _words in enumerate(_CHOICES):
@@ -100,10 +105,9 @@ def read_name(text, at, order, place):
 
 @compiled
 def is_name(text, at, field):
-    for letter in range(_LENGTH[field]):
-        if text[at + letter] != _NAME[field, letter]:
-            return False
-    return text[at + _LENGTH[field]] == QUOTE
+    """Do the name of a field and a quote stand here?"""
+    start, end = word(text, at) & _NAME_MASK[field, 0], word(text, at + 8) & _NAME_MASK[field, 1]
+    return start == _NAME[field, 0] and end == _NAME[field, 1]
 
 
 @compiled
@@ -111,7 +115,7 @@ def read_value(text, at, field, spans):
     """Note where the value of a field stands; past it, or ODD."""
     kind = _KIND[field]
     if _NULLABLE[field] and text[at] == _NULL_STARTS:
-        return word(text, at, NULL)
+        return literal(text, at, NULL)
     if kind == OBJECT:
         return value(text, at) if text[at] == OPEN_OBJECT else ODD
     if kind in (WHOLE, DECIMAL):
