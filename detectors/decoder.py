@@ -67,7 +67,6 @@ class _Out(NamedTuple):
 
     state: NDArray[np.int8]  # reading.FINE, NEW_ACTOR, NEW_ACT, or ODD
     unknown: NDArray[np.uint64]  # the hash of what is new
-    actor: NDArray[np.int32]
     ids: NDArray[np.uint64]  # event ids, each from a word of its own on
     ids_end: NDArray[np.int64]
     id_start: NDArray[np.int64]  # in bytes
@@ -146,8 +145,9 @@ class Decoder:
         acts = [place for place, at in enumerate(records) if out.state[at] == reading.NEW_ACT]
         if acts:
             new = [records[place] for place in acts]
-            policies = self.profiles.known.actors["policy"][out.actor[new]]
-            self.profiles.learn_acts(out.unknown[new], policies, [events[place] for place in acts])
+            self.profiles.learn_acts(
+                out.unknown[new], out.policy[new], [events[place] for place in acts]
+            )
         actors = [place for place, at in enumerate(records) if out.state[at] == reading.NEW_ACTOR]
         if actors:
             new = [records[place] for place in actors]
@@ -196,7 +196,9 @@ def _source(records: Records) -> _Source:
 def _joined(
     values: Sequence[bytes | None],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """All in one text, with a NUL behind each; where each starts, and its length, NONE for None."""
+    """All in one text, with a NUL behind each, and room to read words; where each starts, and its
+    length, NONE for None.
+    """
     if None in values:
         lengths = np.array([NONE if value is None else len(value) for value in values])
         values = [value or b"" for value in values]
@@ -211,8 +213,7 @@ def _room_for(records: int, text_b: int, columns: int) -> _Out:
     return _Out(
         state=np.zeros(records, np.int8),
         unknown=np.zeros(records, np.uint64),
-        actor=np.zeros(records, np.int32),
-        ids=np.empty(text_b // 8 + records, np.uint64),
+        ids=np.empty(text_b // 8 + records, np.uint64),  # the last word of each may be begun only
         ids_end=np.zeros(1, np.int64),
         id_start=np.zeros(records, np.int64),
         id_length=np.zeros(records, np.int64),

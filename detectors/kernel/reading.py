@@ -105,6 +105,8 @@ def place(i, text, time, recipients, known, plans, scratch, out):
         out.unknown[i] = key
         return NEW_ACTOR if is_valid(text, spans) else ODD
     policy, total = known.actors[actor].policy, np.uint64(known.actors[actor].role)
+    out.policy[i], out.kind[i] = policy, known.actors[actor].kind
+    out.workflow[i] = known.actors[actor].workflow
     for field in _ACT:
         total = absorbed(total, text, spans, field)
     if policy != NONE and plans.by_target[policy]:
@@ -112,9 +114,8 @@ def place(i, text, time, recipients, known, plans, scratch, out):
     key = finished(total)
     act = known.act_table[find(known.act_table, known.acts, key)].number
     if act == NONE:
-        out.unknown[i], out.actor[i] = key, actor
+        out.unknown[i] = key
         return NEW_ACT if is_valid(text, spans) else ODD
-    out.actor[i] = actor
     flags = known.acts[act].flags
     if spans[_REVERSES, 0] != NONE:
         flags |= np.uint32(REVERSES)
@@ -125,8 +126,6 @@ def place(i, text, time, recipients, known, plans, scratch, out):
     out.batch[i].key = finished(absorbed(np.uint64(0), text, spans, _EVENT_ID))
     out.batch[i].value, out.batch[i].recipients = millionths(scratch.value[0]), recipients
     out.batch[i].stream = known.actors[actor].stream
-    out.policy[i], out.kind[i] = policy, known.actors[actor].kind
-    out.workflow[i] = known.actors[actor].workflow
     out.batch[i].currency = known.acts[act].currency if spans[_VALUE, 0] != NONE else 0
     if policy != NONE:
         for column in range(out.groups.shape[0]):
