@@ -8,9 +8,9 @@ waits by itself, longer than any rest.
 from __future__ import annotations
 
 REST_S = 0.01
-"""The longest: so much longer may a record wait, and only where nothing has come for a second."""
+"""The longest: so much longer may a record wait, and only where nothing has come for seconds."""
 
-SHARE = 0.01
+SHARE = 0.003
 """Of the time without a record: who has just heard one listens closely."""
 
 

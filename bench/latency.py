@@ -31,8 +31,8 @@ from streams.control import reset
 POLICY = Path(__file__).with_name("latency.yaml")
 WARM_UP = 3
 PATIENCE_S = 120.0
-HEARD_S = 0.3
-"""From a reset to the next trip: by then the monitor has heard of it, and waits for no command."""
+REST_S = 0.3
+"""Before each, a trip or a bare round trip: by then the monitor has heard of the reset before."""
 
 
 def measure(sizes: Sizes) -> Runs:
@@ -66,7 +66,7 @@ def _trips(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float
     with program("bench.refusals", servers, workflow) as said:
 
         def trip() -> float:
-            sleep(HEARD_S)
+            sleep(REST_S)
             began = monotonic_ns()
             producer.send(EVENTS, key=workflow.encode(), value=_event(workflow))
             took = _told_ns(said) - began
@@ -86,6 +86,7 @@ def _hops(producer: KafkaProducer, servers: str) -> Iterator[Callable[[], float]
     ):
 
         def hop() -> float:
+            sleep(REST_S)
             began = monotonic_ns()
             producer.send(THERE, value=b"x" * 350)
             return (_told_ns(said) - began) / 1e6

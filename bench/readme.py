@@ -138,6 +138,6 @@ def _footnote(result: Json) -> str:
         f"{sizes['events']:,} events of about 340 bytes, "
         f"four rates over 5, 15 and 60 minutes each; Quix Streams and Faust keep four sums over an "
         f"hour that hops by a quarter. Embedded broker, which is asked every "
-        f"10 ms where nothing has come for a second, {machine['cpus']} cores "
+        f"10 ms where nothing has come for seconds, {machine['cpus']} cores "
         f"({machine['model']}), shared with the broker; {packages}."
     )

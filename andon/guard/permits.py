@@ -1,4 +1,4 @@
-"""Hears what the monitor deals out on trial, from the first pause on."""
+"""Hears what the monitor deals out on trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from andon.topics import PERMITS
 
 
 class PermitFollower:
-    """Follows `andon.permits`. What was granted holds while nothing is heard, until it lapses."""
+    """Follows `andon.permits` while its workflow is paused or on trial.
+
+    What was granted holds while nothing is heard, until it lapses.
+    """
 
     def __init__(
         self,
@@ -32,8 +35,13 @@ class PermitFollower:
         self._gate = gate
         self._tally = tally
         self._verifier = verifier
-        self.tail = Tail(PERMITS, transport, tally, self)
+        self.tail = Tail(PERMITS, transport, tally, self, wanted=lambda: self.wanted)
         self.opened()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is on trial, or a trial may come."""
+        return self._gate.on_trial or self._gate.state.state.refuses
 
     def forked(self) -> None:
         """In a forked child: not started."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from andon.guard.tally import Tally
@@ -31,13 +31,24 @@ class Listener(Protocol):
 
 
 class Tail:
-    """`start` may be called before each use: it does nothing where it runs or was stopped."""
+    """`start` may be called before each use: it does nothing where it runs or was stopped.
 
-    def __init__(self, topic: str, transport: Transport, tally: Tally, listener: Listener) -> None:
+    Once it is not `wanted` it ends, until the next start.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        transport: Transport,
+        tally: Tally,
+        listener: Listener,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._topic = topic
         self._transport = transport
         self._tally = tally
         self._listener = listener
+        self._wanted = wanted
         self.forked()
 
     def forked(self) -> None:
@@ -75,7 +86,7 @@ class Tail:
 
     def _run(self) -> None:
         failures = 0
-        while not self._stop.is_set():
+        while not self._ended():
             try:
                 with contextlib.closing(self._transport.read(self._topic)) as log:
                     failures = 0
@@ -87,10 +98,16 @@ class Tail:
                 failures += 1
         self._listener.lost()
 
+    def _ended(self) -> bool:
+        with self._starting:
+            if not self._wanted():
+                self._thread = None
+            return self._stop.is_set() or self._thread is None
+
     def _follow(self, log: Log) -> None:
         self._listener.opened()
         behind = True
-        while not self._stop.is_set():
+        while not self._stop.is_set() and self._wanted():
             if behind and log.caught_up():
                 behind = False
                 self._listener.caught_up()

@@ -15,6 +15,7 @@ from andon.commands import Command
 from andon.guard import allowance, follower
 from andon.signing import write_new_key
 from tests.andon.guarding import Bench, bench, command
+from tests.andon.streaming import until
 
 
 class Alone(MemoryTransport):
@@ -65,6 +66,23 @@ def test_without_a_monitor_nothing_runs_and_the_reason_is_clear(alone: Bench) ->
     with pytest.raises(BreakerOpen, match=r"waits for a permit of the monitor; .* every 1m"):
         alone.guard.check()
     assert alone.event().reason == "on trial, no permit left, generation 1"
+
+
+def _hears_permits() -> bool:
+    return any(thread.name == "andon-permits" for thread in threading.enumerate())
+
+
+def test_permits_are_heard_only_while_a_trial_goes_on_or_may_come(alone: Bench) -> None:
+    assert not _hears_permits()
+    for generation in (1, 4):
+        alone.stream.command(command("refunds", generation, State.OPEN))
+        assert _hears_permits()
+        order = trial(generation + 1, permits=1)
+        alone.stream.command(order)
+        deal(alone, order, mine=1)
+        assert act(alone.guard)
+        alone.stream.command(command("refunds", generation + 2, State.CLOSED))
+        until(lambda: not _hears_permits(), "the end of the reader of permits")
 
 
 def test_the_first_action_waits_for_the_first_deal(
