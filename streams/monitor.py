@@ -25,7 +25,6 @@ from andon.commands import Ack, Alert, Audit, Command, Position
 from andon.signing import Signer
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS, EVENTS, PERMITS, SCOPES
 from detectors.columns import Records, Rejected
-from detectors.effects import Effects
 from detectors.forgetting import BOUNDS, Bounds
 from detectors.line import Taken
 from detectors.plan import Compiled
@@ -232,7 +231,7 @@ class Monitor:
         """Write down what does not follow from events; returns when the broker has it."""
         for topic, items in ((AUDIT, audits), (ALERTS, alerts)):
             for item in items:
-                await (await self._send(topic, item.workflow.encode(), item.to_json(), None))
+                await (await self._queue(topic, item))
 
     @property
     def holding(self) -> list[Command]:
@@ -272,19 +271,22 @@ class Monitor:
         return taken._replace(effects=effects._replace(commands=new))
 
     async def _carry_out(self, taken: Taken, records: Records) -> None:
-        # All are queued before the first is waited for.
+        # Guards wait for a command, and an alert says that it stands. Of the rest all is queued
+        # before the first is waited for.
         effects = taken.effects
-        sent = [
-            await self._send(topic, item.workflow.encode(), item.to_json(), None)
-            for topic, items in _topics(effects)
-            for item in items
-        ]
+        if effects.commands:
+            await asyncio.gather(*[await self._queue(COMMANDS, each) for each in effects.commands])
+        sent = [await self._queue(ALERTS, each) for each in effects.alerts]
+        sent += [await self._queue(AUDIT, each) for each in effects.audits]
         sent += [await self._bury(rejected, records) for rejected in effects.rejected]
         sent += [
             await self._send(SCOPES, forward.scope.encode(), forward.value, None)
             for forward in taken.forwards
         ]
         await asyncio.gather(*sent)
+
+    def _queue(self, topic: str, item: Command | Alert | Audit) -> Awaitable[Awaitable[Any]]:
+        return self._send(topic, item.workflow.encode(), item.to_json(), None)
 
     def _bury(self, rejected: Rejected, records: Records) -> Any:
         assert records.keys is not None
@@ -306,7 +308,3 @@ class Monitor:
 
 def _holds(history: list[Command], command: Command) -> bool:
     return any(command.command_id == known.command_id for known in history)
-
-
-def _topics(effects: Effects) -> list[tuple[str, list[Any]]]:
-    return [(COMMANDS, effects.commands), (ALERTS, effects.alerts), (AUDIT, effects.audits)]
