@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 
 from andon import BreakerOpen, Guard, Outcome, State, topics
 from andon.guard.kafka import KafkaTransport
-from andon.rest import REST_S
+from andon.rest import REST_S, SHARE
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import apply
@@ -122,7 +122,7 @@ def test_a_guard_that_hears_nothing_asks_every_10_ms_at_most(broker: str) -> Non
     with contextlib.closing(KafkaTransport([broker], {}).read(topics.COMMANDS)) as log:
         while not log.caught_up():
             log.poll(0.1)
-        log.poll(1.0)  # so long after a record it asks more often
+        log.poll(1.2 * REST_S / SHARE)  # so long after a record it asks more often
         fetcher = log._consumer._fetcher
         with mock.patch.object(fetcher, "send_fetches", wraps=fetcher.send_fetches) as asked:
             began = time.monotonic()
