@@ -22,6 +22,7 @@ from typing import Any
 from faust.types import TP
 
 from andon.commands import Ack, Alert, Audit, Command, Position
+from andon.permits import Permits
 from andon.signing import Signer
 from andon.topics import ALERTS, AUDIT, COMMANDS, DEAD_LETTERS, EVENTS, PERMITS, SCOPES
 from detectors.columns import Records, Rejected
@@ -156,7 +157,7 @@ class Monitor:
         self._exporter.set("andon_commands_refused", self._commands.refused)
         for holds in self._commands.overwritten():
             # Compaction keeps the newest record: it must be the one that holds.
-            await (await self._send(COMMANDS, holds.workflow.encode(), holds.to_json(), None))
+            await (await self._queue(COMMANDS, holds))
 
     async def look_after_pauses(self, now: datetime) -> None:
         """See whether pauses hold, by what the log says of commands, guards and leaks, and deal
@@ -168,7 +169,7 @@ class Monitor:
         await self._pauses.look(facts, now, mine, self._compiled.book)
         for permits in self._pauses.loop.deals(now, mine):
             signed = self._signer.sign(permits) if self._signer else permits
-            await (await self._send(PERMITS, permits.workflow.encode(), signed.to_json(), None))
+            await (await self._queue(PERMITS, signed))
 
     def adopt(self, compiled: Compiled) -> None:
         """Judge by other policies from the next `renew()` on."""
@@ -274,8 +275,7 @@ class Monitor:
         # Guards wait for a command, and an alert says that it stands. Of the rest all is queued
         # before the first is waited for.
         effects = taken.effects
-        if effects.commands:
-            await asyncio.gather(*[await self._queue(COMMANDS, each) for each in effects.commands])
+        await asyncio.gather(*[await self._queue(COMMANDS, each) for each in effects.commands])
         sent = [await self._queue(ALERTS, each) for each in effects.alerts]
         sent += [await self._queue(AUDIT, each) for each in effects.audits]
         sent += [await self._bury(rejected, records) for rejected in effects.rejected]
@@ -285,7 +285,9 @@ class Monitor:
         ]
         await asyncio.gather(*sent)
 
-    def _queue(self, topic: str, item: Command | Alert | Audit) -> Awaitable[Awaitable[Any]]:
+    def _queue(
+        self, topic: str, item: Command | Alert | Audit | Permits
+    ) -> Awaitable[Awaitable[Any]]:
         return self._send(topic, item.workflow.encode(), item.to_json(), None)
 
     def _bury(self, rejected: Rejected, records: Records) -> Any:

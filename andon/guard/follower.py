@@ -117,7 +117,7 @@ class Follower:
 
     def _obey(self, command: Command) -> None:
         self._gate.obey(command)
-        if self._permits.wanted:
+        if self._permits.wanted():
             self._permits.tail.start()
         workflow = command.workflow
         obeyed = self._gate.of(workflow).generation

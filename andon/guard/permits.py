@@ -35,10 +35,9 @@ class PermitFollower:
         self._gate = gate
         self._tally = tally
         self._verifier = verifier
-        self.tail = Tail(PERMITS, transport, tally, self, wanted=lambda: self.wanted)
+        self.tail = Tail(PERMITS, transport, tally, self, wanted=self.wanted)
         self.opened()
 
-    @property
     def wanted(self) -> bool:
         """Whether it is on trial, or a trial may come."""
         return self._gate.on_trial or self._gate.state.state.refuses

@@ -81,8 +81,8 @@ class Tail:
 
     def join(self, timeout_s: float) -> None:
         """Wait until it has ended."""
-        if self._thread:
-            self._thread.join(timeout_s)
+        if thread := self._thread:  # it may end by itself meanwhile
+            thread.join(timeout_s)
 
     def _run(self) -> None:
         failures = 0
