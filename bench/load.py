@@ -31,7 +31,7 @@ _FIRST_ROUND = b"0198b2c4-0000"
 async def main(servers: str, per_s: int) -> None:
     """Ends when it is killed."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=servers, acks=1, compression_type="gzip", max_batch_size=1 << 20
+        bootstrap_servers=servers, acks=1, compression_type="zstd", max_batch_size=1 << 20
     )
     await producer.start()
     partitions = sorted(await producer.partitions_for(EVENTS))

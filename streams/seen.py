@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-
-from andon.errors import BrokerError, EventError
+from andon.errors import EventError
 from andon.policy_review import NAMED, Known
 from andon.topics import EVENTS
 from detectors.wire import read_event
+from streams.topic_reader import open_topics
 
 NAMES_MAX = 100_000
 """Different names of a field; with more of them, its names count as not known."""
@@ -46,29 +44,13 @@ class Seen:
         return {field: names for field, names in self._names.items() if len(names) <= NAMES_MAX}
 
 
-def newest_events(bootstrap_servers: str) -> Iterator[list[bytes | None]]:
-    """The values of the newest records of each partition of the event topic.
+async def see_newest(seen: Seen, bootstrap_servers: str) -> None:
+    """Add the newest records of each partition of the event topic.
 
     Raises:
         BrokerError: the broker went away, or lacks the topic.
     """
-    try:
-        consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
-    except (KafkaError, ValueError) as error:
-        raise BrokerError(f"no Kafka broker answers at {bootstrap_servers}") from error
-    try:
-        numbers = consumer.partitions_for_topic(EVENTS)
-        if not numbers:
-            raise BrokerError(f"the broker has no topic {EVENTS}: run `andon topics apply`")
-        partitions = [TopicPartition(EVENTS, number) for number in sorted(numbers)]
-        consumer.assign(partitions)
-        firsts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        for at in partitions:
-            consumer.seek(at, max(firsts[at], ends[at] - NEWEST))
-        while any(consumer.position(at) < ends[at] for at in partitions):
-            for records in consumer.poll(timeout_ms=200).values():
-                yield [record.value for record in records]
-    except KafkaError as error:
-        raise BrokerError(f"the broker at {bootstrap_servers} failed: {error}") from error
-    finally:
-        consumer.close()
+    async with open_topics(bootstrap_servers, EVENTS) as reader:
+        await reader.begin_with_newest(NEWEST)
+        async for record in reader.new_records():
+            seen.add([record.value])

@@ -49,6 +49,21 @@ class TopicReader:
             else:
                 self._consumer.seek(partition, place.offset)
 
+    async def begin_with_newest(self, count: int) -> None:
+        """Begin so many offsets before the present end of each partition, or with its first.
+
+        Raises:
+            BrokerError: the broker went away.
+        """
+        assigned = self._consumer.assignment()
+        try:
+            firsts = await self._consumer.beginning_offsets(assigned)
+            ends = await self._consumer.end_offsets(assigned)
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerError(f"the broker went away while reading: {error!r}") from None
+        for partition, end in ends.items():
+            self._consumer.seek(partition, max(firsts[partition], end - count))
+
     async def _to_the_end(self, topics: tuple[str, ...]) -> AsyncIterator[Any]:
         assigned = self._consumer.assignment()
         partitions = [at for at in assigned if not topics or at.topic in topics]
@@ -92,7 +107,7 @@ async def open_topics(bootstrap_servers: str, *topics: str) -> AsyncIterator[Top
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await consumer.start()
                 await _assign(consumer, topics)
-        except (KafkaError, OSError, TimeoutError):
+        except (KafkaError, OSError, TimeoutError, ValueError):  # ValueError: no address
             raise BrokerError(
                 f"no Kafka broker answers at {bootstrap_servers}: start one with `andon broker`, "
                 "or name yours in KAFKA_BOOTSTRAP_SERVERS"

@@ -90,6 +90,9 @@ def wanted_config(spec: TopicSpec, settings: Settings) -> dict[str, str]:
         "cleanup.policy": spec.cleanup,
         "max.message.bytes": str(spec.max_message_bytes),
         "message.timestamp.type": spec.timestamps,
+        # As it was written: a guard's client reads no lz4, snappy or zstd, which a broker's own
+        # default may make of it.
+        "compression.type": "producer",
     }
     if spec.kept != "compacted":
         config["retention.ms"] = str(kept_ms[spec.kept])

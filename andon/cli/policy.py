@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def check(
     """
     from andon.policy_file import draft_policies, read_policies
     from streams.policy_check import problems_of
-    from streams.seen import Seen, newest_events
+    from streams.seen import Seen, see_newest
     from streams.settings import load_settings
     from streams.topics import events_kept_s
 
@@ -62,8 +63,7 @@ def check(
         kept_s: int | None = settings.events_kept_s
         if against_broker:
             kept_s = events_kept_s(settings.bootstrap_servers)
-            for values in newest_events(settings.bootstrap_servers):
-                seen.add(values)
+            asyncio.run(see_newest(seen, settings.bootstrap_servers))
         _read_logs(log or [], seen)
     except AndonError as error:
         raise failure("policy", error, 2) from error

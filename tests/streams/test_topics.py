@@ -19,7 +19,7 @@ from andon.topics import COMMANDS, DEAD_LETTERS, EVENTS, POLICIES, TOPICS
 from streams import topics
 from streams.broker import EmbeddedBroker
 from streams.settings import Settings
-from streams.topics import Drift, apply
+from streams.topics import Drift, apply, wanted_config
 
 SETTINGS = Settings()
 NAMES = [spec.name for spec in TOPICS]
@@ -63,6 +63,10 @@ def test_apply_creates_what_is_missing_and_is_then_content(own_broker: EmbeddedB
         described = {topic["name"]: topic for topic in admin.describe_topics(NAMES)}
     assert len(described[EVENTS]["partitions"]) == SETTINGS.partitions
     assert len(described[POLICIES]["partitions"]) == 1
+
+
+def test_nothing_is_compressed_that_a_guard_could_not_read() -> None:
+    assert {wanted_config(spec, SETTINGS)["compression.type"] for spec in TOPICS} == {"producer"}
 
 
 def test_apply_reports_drift_and_changes_nothing(own_broker: EmbeddedBroker) -> None:

@@ -37,6 +37,15 @@ def test_every_record_comes_once_in_order_and_is_committed(bench: Bench) -> None
     assert bench.calls("assigned")[0]["fetch_wait_ms"] == 250
 
 
+def test_records_are_read_however_their_producer_compresses(bench: Bench) -> None:
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        bench.produce(100, codec=codec)
+    with bench.worker() as worker:
+        bench.wait_for_all()
+        assert stop(worker) == 0
+    assert sorted(bench.numbers()) == list(range(400))
+
+
 def test_a_clean_stop_commits_the_batch_in_flight(bench: Bench) -> None:
     bench.produce(2000)
     with bench.worker(slow_s=0.1) as worker:

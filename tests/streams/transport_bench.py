@@ -61,12 +61,14 @@ class Bench:
 
         asyncio.run(delete())
 
-    def produce(self, count: int, topic: str | None = None) -> None:
+    def produce(self, count: int, topic: str | None = None, codec: str | None = None) -> None:
         """Send the next `count` whole numbers, spread over the partitions."""
         numbers = range(self.produced, self.produced + count)
 
         async def produce() -> None:
-            async with AIOKafkaProducer(bootstrap_servers=self.broker, linger_ms=5) as producer:
+            async with AIOKafkaProducer(
+                bootstrap_servers=self.broker, linger_ms=5, compression_type=codec
+            ) as producer:
                 sent = [
                     await producer.send(topic or self.topic, b"%d" % n, partition=n % PARTITIONS)
                     for n in numbers
