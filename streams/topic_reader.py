@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -31,23 +31,26 @@ class TopicReader:
         Raises:
             BrokerError: the broker went away, or was silent for 30 s.
         """
-        try:
+        with _told_as_gone():
             async with self._reading:
                 async for record in self._to_the_end(topics):
                     yield record
-        except (KafkaError, TimeoutError) as error:
-            raise BrokerError(f"the broker went away while reading: {error!r}") from None
 
     async def begin_at(self, time_ms: int, topic: str | None = None) -> None:
         """Begin with the records stamped at this time or later, Unix milliseconds; in all topics
-        or in one."""
+        or in one.
+
+        Raises:
+            BrokerError: the broker went away.
+        """
         partitions = [at for at in self._consumer.assignment() if topic in (None, at.topic)]
-        found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, time_ms))
-        for partition, place in found.items():
-            if place is None:
-                await self._consumer.seek_to_end(partition)
-            else:
-                self._consumer.seek(partition, place.offset)
+        with _told_as_gone():
+            found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, time_ms))
+            for partition, place in found.items():
+                if place is None:
+                    await self._consumer.seek_to_end(partition)
+                else:
+                    self._consumer.seek(partition, place.offset)
 
     async def begin_with_newest(self, count: int) -> None:
         """Begin so many offsets before the present end of each partition, or with its first.
@@ -56,11 +59,9 @@ class TopicReader:
             BrokerError: the broker went away.
         """
         assigned = self._consumer.assignment()
-        try:
+        with _told_as_gone():
             firsts = await self._consumer.beginning_offsets(assigned)
             ends = await self._consumer.end_offsets(assigned)
-        except (KafkaError, TimeoutError) as error:
-            raise BrokerError(f"the broker went away while reading: {error!r}") from None
         for partition, end in ends.items():
             self._consumer.seek(partition, max(firsts[partition], end - count))
 
@@ -92,6 +93,14 @@ class TopicReader:
                 if await self._consumer.position(partition) < end:
                     return True
             return False
+
+
+@contextmanager
+def _told_as_gone() -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, TimeoutError) as error:
+        raise BrokerError(f"the broker went away while reading: {error!r}") from None
 
 
 @asynccontextmanager
